@@ -1,0 +1,3 @@
+"""Kubernetes Services, whole, in Python."""
+
+__version__ = "0.1.0"

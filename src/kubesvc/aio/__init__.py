@@ -1,0 +1,1 @@
+"""Small asyncio parts without a Kubernetes word in them."""
