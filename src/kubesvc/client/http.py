@@ -1,0 +1,163 @@
+"""The transport over HTTPS (aiohttp)."""
+
+import asyncio
+import ssl
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+import aiohttp
+import msgspec
+
+from kubesvc.api.status import ApiError, parse_status
+from kubesvc.client.errors import ConnectionFailed, KubeconfigError
+from kubesvc.client.kubeconfig import Access
+from kubesvc.client.transport import NO_QUERY, Response
+
+# A watch without traffic for this long is taken for dead: bookmarks come about once a minute.
+WATCH_SILENCE_SECONDS = 180.0
+_REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=60, sock_connect=10)
+_WATCH_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=WATCH_SILENCE_SECONDS)
+_FAILURES = (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, asyncio.TimeoutError, ConnectionError)
+
+
+class HttpTransport:
+    """One pool of kept connections to one API server."""
+
+    def __init__(self, access: Access, *, user_agent: str = "kubesvc") -> None:
+        self._access = access
+        self._user_agent = user_agent
+        self._session: aiohttp.ClientSession | None = None
+        self._token_read: tuple[int, str] | None = None
+
+    @property
+    def session(self) -> aiohttp.ClientSession:
+        """The underlying session, made on first use inside the running loop."""
+        if self._session is None:
+            connector = aiohttp.TCPConnector(ssl=ssl_context(self._access), limit=0, keepalive_timeout=75)
+            self._session = aiohttp.ClientSession(connector=connector, auto_decompress=True)
+        return self._session
+
+    def url(self, path: str) -> str:
+        return self._access.server + path
+
+    def headers(self) -> dict[str, str]:
+        """User agent and credentials, the token file read again when it has changed."""
+        headers = {"User-Agent": self._user_agent}
+        token = self._access.token or self._token_from_file()
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        return headers
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] = NO_QUERY,
+        body: bytes | None = None,
+        content_type: str = "application/json",
+        accept: str = "application/json",
+    ) -> Response:
+        headers = self.headers()
+        headers["Accept"] = accept
+        if body is not None:
+            headers["Content-Type"] = content_type
+        try:
+            async with self.session.request(
+                method,
+                self.url(path),
+                params=query,
+                data=body,
+                headers=headers,
+                timeout=_REQUEST_TIMEOUT,
+                allow_redirects=False,
+                server_hostname=self._access.server_name,
+            ) as answer:
+                return Response(answer.status, await answer.read(), answer.headers)
+        except _FAILURES as err:
+            raise ConnectionFailed(f"{method} {self.url(path)}: {_reason(err)}") from err
+
+    @asynccontextmanager
+    async def stream(self, path: str, *, query: Mapping[str, str] = NO_QUERY) -> AsyncIterator[AsyncIterator[bytes]]:
+        headers = self.headers() | {"Accept": "application/json"}
+        try:
+            async with self.session.get(
+                self.url(path),
+                params=query,
+                headers=headers,
+                timeout=_WATCH_TIMEOUT,
+                server_hostname=self._access.server_name,
+            ) as answer:
+                if answer.status != 200:
+                    raise error_from(Response(answer.status, await answer.read()))
+                yield _lines(answer.content)
+        except _FAILURES as err:
+            raise ConnectionFailed(f"WATCH {self.url(path)}: {_reason(err)}") from err
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    def _token_from_file(self) -> str | None:
+        file = self._access.token_file
+        if file is None:
+            return None
+        changed = file.stat().st_mtime_ns
+        if self._token_read is None or self._token_read[0] != changed:
+            self._token_read = (changed, file.read_text().strip())
+        return self._token_read[1]
+
+
+def error_from(response: Response) -> ApiError:
+    """The ApiError that a refusing answer carries, also where its body is not a Status."""
+    try:
+        document = msgspec.json.decode(response.body)
+    except msgspec.DecodeError:
+        document = None
+    if not isinstance(document, dict) or document.get("kind") != "Status":
+        document = {"message": response.body[:500].decode(errors="replace").strip()}
+    return parse_status(document, code=response.status)
+
+
+def ssl_context(access: Access) -> ssl.SSLContext | bool:
+    """TLS as the access asks for; `True` (the library's default) for plain HTTP servers."""
+    if not access.server.startswith("https"):
+        return True
+    context = ssl.create_default_context(cadata=access.ca_pem.decode() if access.ca_pem else None)
+    if access.insecure:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if access.cert_pem and access.key_pem:
+        # The standard library loads client certificates from files only.
+        with tempfile.NamedTemporaryFile() as pem:
+            pem.write(access.cert_pem + b"\n" + access.key_pem)
+            pem.flush()
+            try:
+                context.load_cert_chain(pem.name)
+            except ssl.SSLError as err:
+                raise KubeconfigError(f"client certificate and key do not fit: {err}") from err
+    return context
+
+
+async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
+    # Not `readline`: it refuses lines above its buffer limit, and one object may be 1.5 MiB.
+    buffer = bytearray()
+    async for chunk in content.iter_any():
+        start = len(buffer)
+        buffer += chunk
+        end = buffer.rfind(b"\n", start)
+        if end < 0:
+            continue
+        complete = bytes(buffer[:end])
+        del buffer[: end + 1]
+        for line in complete.split(b"\n"):
+            if line:
+                yield line
+
+
+def _reason(err: BaseException) -> str:
+    if isinstance(err, asyncio.TimeoutError):
+        return "timed out"
+    return str(err) or type(err).__name__

@@ -1,0 +1,222 @@
+"""A cache of one resource that follows the API server: list, watch, bookmarks, relist on 410.
+
+The first contents come as a watch-list (KEP-3157) where the server offers it, else as a paged list.
+After that a single watch is kept, resumed from the last revision seen when it ends or breaks, and
+started over when that revision is no longer kept. Subscribers are called in the event loop, in the
+order of the revisions, and see a relist as the differences it makes.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from types import MappingProxyType
+from typing import Generic, Protocol, TypeVar
+
+import msgspec
+
+from kubesvc.aio.clock import Clock, SystemClock
+from kubesvc.api.resources import Key, Resource
+from kubesvc.api.status import ApiError, BadRequest, Expired, Invalid
+from kubesvc.api.views import ObjectMeta, Partial
+from kubesvc.client.errors import ConnectionFailed
+from kubesvc.client.rest import Client, WatchEvent
+from kubesvc.observe import log
+
+FIRST_DELAY = 0.02
+MAX_DELAY = 5.0
+INITIAL_EVENTS_END = "k8s.io/initial-events-end"
+
+_log = log("client.informer")
+
+
+class HasMetadata(Protocol):
+    """Any view with `metadata`."""
+
+    @property
+    def metadata(self) -> ObjectMeta: ...
+
+
+T = TypeVar("T", bound=HasMetadata)
+Handler = Callable[[Key, T | None, T | None], None]
+OnBadObject = Callable[[Key | None, str], None]
+
+
+class Informer(Generic[T]):
+    """Keeps `objects` equal to what the server has, and tells subscribers (key, old, new).
+
+    An object that does not decode as `view` is reported to `on_bad_object` with its key (None where
+    not even that could be read) and the reason; what was cached of it before stays.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        resource: Resource,
+        view: type[T],
+        *,
+        namespace: str = "",
+        label_selector: str = "",
+        field_selector: str = "",
+        clock: Clock | None = None,
+        on_bad_object: OnBadObject | None = None,
+    ) -> None:
+        self.resource = resource
+        self.synced = asyncio.Event()
+        self.last_contact = float("-inf")
+        self.resource_version = ""
+        self._client = client
+        self._namespace = namespace
+        self._label_selector = label_selector
+        self._field_selector = field_selector
+        self._clock = clock or SystemClock()
+        self._on_bad_object = on_bad_object
+        self._view = view
+        self._decoder = msgspec.json.Decoder(view)
+        self._objects: dict[Key, T] = {}
+        self._handlers: list[Handler[T]] = []
+        self._watch_list = True
+
+    @property
+    def objects(self) -> Mapping[Key, T]:
+        """The current cache, a read-only live view."""
+        return MappingProxyType(self._objects)
+
+    def subscribe(self, handler: Handler[T]) -> None:
+        """Call `handler(key, old, new)` on each change from now on; `new` is None for a deletion."""
+        self._handlers.append(handler)
+
+    async def run(self) -> None:
+        """Follow the server until cancelled."""
+        failures = 0
+        while True:
+            before = self.last_contact
+            try:
+                await self._follow()
+                failures = 0
+                continue
+            except Expired:
+                self.resource_version = ""
+                failures = 0
+                continue
+            except (ConnectionFailed, ApiError, msgspec.DecodeError) as err:
+                failures = 1 if self.last_contact != before else failures + 1
+                delay = min(FIRST_DELAY * 2 ** min(failures - 1, 20), MAX_DELAY)
+                report = _log.info if failures >= 5 else _log.debug
+                report("watch broke, trying again", resource=self.resource.plural, reason=err, delay_s=delay)
+            await self._clock.sleep(delay)
+
+    async def _follow(self) -> None:
+        """One watch, from its beginning to its orderly end."""
+        if not self.resource_version and not self._watch_list:
+            await self._relist()
+        initial = not self.resource_version
+        try:
+            async with self._client.watch(
+                self.resource,
+                namespace=self._namespace,
+                resource_version=self.resource_version,
+                label_selector=self._label_selector,
+                field_selector=self._field_selector,
+                initial_events=initial,
+            ) as events:
+                if initial:
+                    await self._replace_from(events)
+                async for event in events:
+                    self._take(event)
+        except (BadRequest, Invalid) as err:
+            if not initial:
+                raise
+            _log.debug("no watch-list here, using list", resource=self.resource.plural, reason=err)
+            self._watch_list = False
+
+    async def _relist(self) -> None:
+        listing = await self._client.list(
+            self.resource,
+            namespace=self._namespace,
+            label_selector=self._label_selector,
+            field_selector=self._field_selector,
+            view=self._view,
+        )
+        kept = set()
+        for raw, reason in listing.bad:
+            kept.add(self._report_bad(raw, reason))
+        self._replace({_key(obj.metadata): obj for obj in listing.items}, kept, listing.resource_version)
+
+    async def _replace_from(self, events: AsyncIterator[WatchEvent]) -> None:
+        """Gather the initial events of a watch-list up to the bookmark that ends them."""
+        fresh: dict[Key, T] = {}
+        kept: set[Key | None] = set()
+        async for event in events:
+            self.last_contact = self._clock.monotonic()
+            if event.type == "BOOKMARK":
+                meta = msgspec.json.decode(event.object, type=Partial).metadata
+                if (meta.annotations or {}).get(INITIAL_EVENTS_END) == "true":
+                    self._replace(fresh, kept, meta.resource_version)
+                    return
+                continue
+            try:
+                obj = self._decoder.decode(event.object)
+            except msgspec.DecodeError as err:
+                kept.add(self._report_bad(bytes(event.object), str(err)))
+                continue
+            if event.type == "DELETED":
+                fresh.pop(_key(obj.metadata), None)
+            else:
+                fresh[_key(obj.metadata)] = obj
+        raise ConnectionFailed(f"watch of {self.resource.plural} ended before its initial events did")
+
+    def _replace(self, fresh: dict[Key, T], kept: set[Key | None], resource_version: str) -> None:
+        self.last_contact = self._clock.monotonic()
+        for key in [key for key in self._objects if key not in fresh and key not in kept]:
+            self._store(key, None)
+        for key, obj in fresh.items():
+            old = self._objects.get(key)
+            if old is None or old.metadata.resource_version != obj.metadata.resource_version:
+                self._store(key, obj)
+        self.resource_version = resource_version
+        if not self.synced.is_set():
+            _log.debug("synced", resource=self.resource.plural, objects=len(fresh), revision=resource_version)
+            self.synced.set()
+
+    def _take(self, event: WatchEvent) -> None:
+        self.last_contact = self._clock.monotonic()
+        try:
+            obj = self._decoder.decode(event.object)
+        except msgspec.DecodeError as err:
+            if event.type == "BOOKMARK":
+                self.resource_version = msgspec.json.decode(event.object, type=Partial).metadata.resource_version
+            else:
+                self._take_bad(event, str(err))
+            return
+        self.resource_version = obj.metadata.resource_version or self.resource_version
+        if event.type != "BOOKMARK":
+            self._store(_key(obj.metadata), None if event.type == "DELETED" else obj)
+
+    def _take_bad(self, event: WatchEvent, reason: str) -> None:
+        key = self._report_bad(bytes(event.object), reason)
+        if key is not None and event.type == "DELETED":
+            self._store(key, None)
+
+    def _store(self, key: Key, new: T | None) -> None:
+        old = self._objects.get(key)
+        if new is None:
+            if old is None:
+                return
+            del self._objects[key]
+        else:
+            self._objects[key] = new
+        for handler in self._handlers:
+            handler(key, old, new)
+
+    def _report_bad(self, raw: bytes, reason: str) -> Key | None:
+        try:
+            key: Key | None = _key(msgspec.json.decode(raw, type=Partial).metadata)
+        except msgspec.DecodeError:
+            key = None
+        _log.warning("object skipped", resource=self.resource.plural, object=key or "?", reason=reason)
+        if self._on_bad_object is not None:
+            self._on_bad_object(key, reason)
+        return key
+
+
+def _key(meta: ObjectMeta) -> Key:
+    return Key(meta.namespace, meta.name)

@@ -1,0 +1,257 @@
+"""Typed requests to the Kubernetes API (API concepts: verbs, patch types, chunked lists, watch)."""
+
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Generic, Literal, Self, TypeVar, overload
+
+import msgspec
+
+from kubesvc.api.resources import Resource
+from kubesvc.api.status import parse_status
+from kubesvc.client.http import HttpTransport, error_from
+from kubesvc.client.kubeconfig import read_in_cluster, read_kubeconfig
+from kubesvc.client.transport import NO_QUERY, Transport
+
+T = TypeVar("T")
+Document = dict[str, Any]
+PatchKind = Literal["merge", "json", "strategic", "apply"]
+
+_PATCH_TYPES: dict[str, str] = {
+    "merge": "application/merge-patch+json",
+    "json": "application/json-patch+json",
+    "strategic": "application/strategic-merge-patch+json",
+    "apply": "application/apply-patch+yaml",
+}
+PAGE = 500
+
+
+class Listing(Generic[T]):
+    """The objects of a list, the bytes that could not be decoded, and the revision they stand for."""
+
+    def __init__(self, items: list[T], resource_version: str, bad: list[tuple[bytes, str]]) -> None:
+        self.items = items
+        self.resource_version = resource_version
+        self.bad = bad
+
+
+class _ListMeta(msgspec.Struct, rename="camel"):
+    resource_version: str = ""
+    continue_: str = msgspec.field(default="", name="continue")
+
+
+class _List(msgspec.Struct):
+    items: list[msgspec.Raw] | None = None
+    metadata: _ListMeta = msgspec.field(default_factory=_ListMeta)
+
+
+class WatchEvent(msgspec.Struct, frozen=True):
+    """One frame of a watch; `object` is still encoded."""
+
+    type: str
+    object: msgspec.Raw
+
+
+_list_decoder = msgspec.json.Decoder(_List)
+_event_decoder = msgspec.json.Decoder(WatchEvent)
+
+
+class Client:
+    """The API of one server, as one identity. Refusals raise `ApiError`, silence raises `ConnectionFailed`."""
+
+    def __init__(self, transport: Transport) -> None:
+        self.transport = transport
+
+    @classmethod
+    def from_kubeconfig(
+        cls, path: str | os.PathLike[str], *, context: str | None = None, user_agent: str = "kubesvc"
+    ) -> Self:
+        return cls(HttpTransport(read_kubeconfig(path, context=context), user_agent=user_agent))
+
+    @classmethod
+    def from_in_cluster(cls, *, user_agent: str = "kubesvc") -> Self:
+        return cls(HttpTransport(read_in_cluster(), user_agent=user_agent))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.transport.close()
+
+    @overload
+    async def get(self, resource: Resource, name: str, *, namespace: str = "", subresource: str = "") -> Document: ...
+    @overload
+    async def get(
+        self, resource: Resource, name: str, *, namespace: str = "", subresource: str = "", view: type[T]
+    ) -> T: ...
+    async def get(
+        self, resource: Resource, name: str, *, namespace: str = "", subresource: str = "", view: Any = dict
+    ) -> Any:
+        path = resource.path(namespace, name, subresource)
+        return msgspec.json.decode(await self.call("GET", path), type=view)
+
+    @overload
+    async def list(
+        self, resource: Resource, *, namespace: str = "", label_selector: str = "", field_selector: str = ""
+    ) -> Listing[Document]: ...
+    @overload
+    async def list(
+        self,
+        resource: Resource,
+        *,
+        namespace: str = "",
+        label_selector: str = "",
+        field_selector: str = "",
+        view: type[T],
+    ) -> Listing[T]: ...
+    async def list(
+        self,
+        resource: Resource,
+        *,
+        namespace: str = "",
+        label_selector: str = "",
+        field_selector: str = "",
+        view: Any = dict,
+    ) -> Any:
+        """All objects, fetched in pages; one that does not decode lands in `bad` and costs only itself."""
+        query = {"limit": str(PAGE)} | selector_query(label_selector, field_selector)
+        decoder = msgspec.json.Decoder(view)
+        items: list[Any] = []
+        bad: list[tuple[bytes, str]] = []
+        while True:
+            page = _list_decoder.decode(await self.call("GET", resource.path(namespace), query=query))
+            for raw in page.items or ():
+                try:
+                    items.append(decoder.decode(raw))
+                except msgspec.DecodeError as err:
+                    bad.append((bytes(raw), str(err)))
+            if not page.metadata.continue_:
+                return Listing(items, page.metadata.resource_version, bad)
+            query["continue"] = page.metadata.continue_
+
+    async def create(
+        self, resource: Resource, obj: Any, *, namespace: str = "", name: str = "", subresource: str = ""
+    ) -> Document:
+        """POST `obj` (a document or a struct); `name` and `subresource` address e.g. `pods/binding`."""
+        if isinstance(obj, dict):
+            namespace = namespace or obj.get("metadata", {}).get("namespace", "")
+        path = resource.path(namespace, name or None, subresource or None)
+        return self._document(await self.call("POST", path, body=msgspec.json.encode(obj)))
+
+    async def update(self, resource: Resource, obj: Document, *, subresource: str = "") -> Document:
+        meta = obj["metadata"]
+        path = resource.path(meta.get("namespace", ""), meta["name"], subresource or None)
+        return self._document(await self.call("PUT", path, body=msgspec.json.encode(obj)))
+
+    async def patch(
+        self,
+        resource: Resource,
+        name: str,
+        patch: Any,
+        *,
+        namespace: str = "",
+        kind: PatchKind = "merge",
+        subresource: str = "",
+        field_manager: str = "",
+        force: bool = False,
+    ) -> Document:
+        query = {"fieldManager": field_manager} if field_manager else {}
+        if force:
+            query["force"] = "true"
+        return self._document(
+            await self.call(
+                "PATCH",
+                resource.path(namespace, name, subresource or None),
+                query=query,
+                body=msgspec.json.encode(patch),
+                content_type=_PATCH_TYPES[kind],
+            )
+        )
+
+    async def delete(
+        self,
+        resource: Resource,
+        name: str,
+        *,
+        namespace: str = "",
+        grace_seconds: int | None = None,
+        uid: str | None = None,
+        propagation: Literal["Background", "Foreground", "Orphan"] | None = None,
+    ) -> Document:
+        options: Document = {"apiVersion": "v1", "kind": "DeleteOptions"}
+        if grace_seconds is not None:
+            options["gracePeriodSeconds"] = grace_seconds
+        if uid is not None:
+            options["preconditions"] = {"uid": uid}
+        if propagation is not None:
+            options["propagationPolicy"] = propagation
+        path = resource.path(namespace, name)
+        return self._document(await self.call("DELETE", path, body=msgspec.json.encode(options)))
+
+    @asynccontextmanager
+    async def watch(
+        self,
+        resource: Resource,
+        *,
+        namespace: str = "",
+        resource_version: str = "",
+        label_selector: str = "",
+        field_selector: str = "",
+        initial_events: bool = False,
+        timeout_seconds: int = 0,
+    ) -> AsyncIterator[AsyncIterator[WatchEvent]]:
+        """Follow the changes after `resource_version`, bookmarks included.
+
+        With `initial_events` the server first sends everything it has as ADDED and marks the end by
+        a bookmark annotated `k8s.io/initial-events-end` (KEP-3157). An ERROR frame raises the ApiError
+        it carries.
+        """
+        query = {"watch": "1", "allowWatchBookmarks": "true"} | selector_query(label_selector, field_selector)
+        if resource_version:
+            query["resourceVersion"] = resource_version
+        if initial_events:
+            query |= {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
+        if timeout_seconds:
+            query["timeoutSeconds"] = str(timeout_seconds)
+        async with self.transport.stream(resource.path(namespace), query=query) as frames:
+            yield _events(frames)
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] = NO_QUERY,
+        body: bytes | None = None,
+        content_type: str = "application/json",
+        accept: str = "application/json",
+    ) -> bytes:
+        """One request at a path of the caller's own; the body of a 2xx answer, else the ApiError."""
+        response = await self.transport.request(
+            method, path, query=query, body=body, content_type=content_type, accept=accept
+        )
+        if not 200 <= response.status < 300:
+            raise error_from(response)
+        return response.body
+
+    @staticmethod
+    def _document(body: bytes) -> Document:
+        return msgspec.json.decode(body, type=dict)
+
+
+def selector_query(label_selector: str, field_selector: str) -> dict[str, str]:
+    query = {}
+    if label_selector:
+        query["labelSelector"] = label_selector
+    if field_selector:
+        query["fieldSelector"] = field_selector
+    return query
+
+
+async def _events(frames: AsyncIterator[bytes]) -> AsyncIterator[WatchEvent]:
+    async for frame in frames:
+        event = _event_decoder.decode(frame)
+        if event.type == "ERROR":
+            status = msgspec.json.decode(event.object)
+            raise parse_status(status, code=status.get("code", 500))
+        yield event
