@@ -1,0 +1,1 @@
+"""The kernel: every system call and subprocess of kubesvc is in this package."""
