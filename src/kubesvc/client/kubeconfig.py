@@ -104,12 +104,12 @@ def _entry(document: Mapping[str, Any], section: str, name: str, key: str, origi
 def _pem(entry: Mapping[str, Any], field: str, base: Path, origin: str) -> bytes | None:
     if data := entry.get(f"{field}-data"):
         try:
-            return bytes(base64.b64decode(data, validate=True))
+            return base64.b64decode(str(data), validate=True)
         except ValueError as err:
             raise KubeconfigError(f"{origin}: {field}-data is not base64") from err
     if file := entry.get(field):
         try:
-            return (base / file).read_bytes()
+            return base.joinpath(str(file)).read_bytes()
         except OSError as err:
             raise KubeconfigError(f"{origin}: {field} {base / file}: {err.strerror}") from err
     return None

@@ -1,0 +1,420 @@
+"""A small Kubernetes API in memory: for testing clients, controllers, proxies and DNS without a server.
+
+It keeps objects and a revision counter and speaks through the `Transport` protocol: create, get,
+list, update, merge and JSON patch at the top level, delete with finalizers and grace, watch with
+selectors, watch-list and bookmarks. It does not validate, default or authenticate; the real server
+does that and has tests of its own.
+"""
+
+import asyncio
+import copy
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from kubesvc.api.resources import BY_PATH, Key, Resource
+from kubesvc.api.status import AlreadyExists, ApiError, BadRequest, Conflict, Expired, MethodNotAllowed, NotFound
+from kubesvc.client.errors import ConnectionFailed
+from kubesvc.client.transport import NO_QUERY, Response
+
+Document = dict[str, Any]
+_END = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request the transport has seen."""
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    body: Document | None
+
+
+@dataclass(slots=True)
+class _Watcher:
+    resource: Resource
+    namespace: str
+    selected: Callable[[Document], bool]
+    queue: asyncio.Queue[bytes] = field(default_factory=asyncio.Queue)
+    seen: set[Key] = field(default_factory=set)
+
+    def offer(self, type_: str, obj: Document) -> None:
+        key = _key(obj)
+        if self.namespace and key.namespace != self.namespace:
+            return
+        matches = self.selected(obj) and type_ != "DELETED"
+        if not matches and key not in self.seen:
+            return
+        sent = "DELETED" if not matches else ("MODIFIED" if key in self.seen else "ADDED")
+        (self.seen.add if matches else self.seen.discard)(key)
+        self.queue.put_nowait(_frame(sent, obj))
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    resource: Resource
+    namespace: str
+    name: str
+    subresource: str
+
+
+class LocalTransport:
+    """The in-memory API; `calls` records the requests, `put`, `remove` and `documents` work from the outside."""
+
+    def __init__(self, *objects: Document, watch_list: bool = True) -> None:
+        self.calls: list[Call] = []
+        self.revision = 100
+        self.oldest_revision = 0
+        self._objects: dict[Resource, dict[Key, Document]] = {}
+        self._log: list[tuple[int, Resource, str, Document]] = []
+        self._watchers: list[_Watcher] = []
+        self._watch_list = watch_list
+        self._reachable = True
+        self._refusals: list[tuple[Callable[[Call], bool], ApiError]] = []
+        for obj in objects:
+            self.put(obj)
+
+    # The outside: what a test does
+
+    def put(self, obj: Document) -> Document:
+        """Create or replace an object given as a document with apiVersion and kind; returns what is stored."""
+        resource = resource_of(obj)
+        stored = copy.deepcopy(obj)
+        old = self._bucket(resource).get(_key(stored))
+        return self._store(resource, stored, old)
+
+    def remove(self, resource: Resource, name: str, namespace: str = "") -> None:
+        """Delete an object at once, finalizers or not."""
+        self._drop(resource, Key(namespace, name))
+
+    def documents(self, resource: Resource, namespace: str | None = None) -> list[Document]:
+        """Copies of all objects of a resource, in the order they were created."""
+        return [
+            copy.deepcopy(obj)
+            for key, obj in self._bucket(resource).items()
+            if namespace is None or key.namespace == namespace
+        ]
+
+    def document(self, resource: Resource, name: str, namespace: str = "") -> Document | None:
+        """A copy of one object, or None."""
+        return copy.deepcopy(self._bucket(resource).get(Key(namespace, name)))
+
+    def break_watches(self) -> None:
+        """End all open watches in an orderly way."""
+        for watcher in self._watchers:
+            watcher.queue.put_nowait(_END)
+
+    def compact(self) -> None:
+        """Forget the history: a watch from before now is answered 410 Expired."""
+        self.oldest_revision = self.revision
+        self._log.clear()
+
+    def set_reachable(self, *, reachable: bool) -> None:
+        """While not reachable, every request fails and open watches break."""
+        self._reachable = reachable
+        if not reachable:
+            self.break_watches()
+
+    def refuse(self, when: Callable[[Call], bool], error: ApiError) -> None:
+        """Answer the next request for which `when` holds with `error`, once."""
+        self._refusals.append((when, error))
+
+    def send_raw(self, resource: Resource, type_: str, raw: bytes) -> None:
+        """Send a watch frame whose object is `raw`, which need not be sensible."""
+        for watcher in self._watchers:
+            if watcher.resource == resource:
+                watcher.queue.put_nowait(b'{"type":"%s","object":%s}' % (type_.encode(), raw))
+
+    # The inside: the Transport protocol
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] = NO_QUERY,
+        body: bytes | None = None,
+        content_type: str = "application/json",
+        accept: str = "application/json",
+    ) -> Response:
+        await asyncio.sleep(0)
+        if not self._reachable:
+            raise ConnectionFailed(f"{method} {path}: unreachable")
+        document = msgspec.json.decode(body) if body else None
+        call = Call(method, path, dict(query), copy.deepcopy(document))
+        self.calls.append(call)
+        try:
+            self._maybe_refuse(call)
+            answer = self._handle(method, _parse(path), query, document, content_type)
+        except ApiError as err:
+            return Response(err.code, msgspec.json.encode(err.to_status()))
+        return Response(201 if method == "POST" else 200, msgspec.json.encode(answer))
+
+    @asynccontextmanager
+    async def stream(self, path: str, *, query: Mapping[str, str] = NO_QUERY) -> AsyncIterator[AsyncIterator[bytes]]:
+        await asyncio.sleep(0)
+        if not self._reachable:
+            raise ConnectionFailed(f"WATCH {path}: unreachable")
+        call = Call("WATCH", path, dict(query), None)
+        self.calls.append(call)
+        self._maybe_refuse(call)
+        watcher = self._open(_parse(path), query)
+        self._watchers.append(watcher)
+        try:
+            yield _frames(watcher)
+        finally:
+            self._watchers.remove(watcher)
+
+    async def close(self) -> None:
+        self.break_watches()
+
+    def _maybe_refuse(self, call: Call) -> None:
+        for index, (when, error) in enumerate(self._refusals):
+            if when(call):
+                del self._refusals[index]
+                raise error
+
+    def _open(self, target: _Target, query: Mapping[str, str]) -> _Watcher:
+        watcher = _Watcher(target.resource, target.namespace, _selected(query))
+        initial = query.get("sendInitialEvents") == "true"
+        if initial and not self._watch_list:
+            raise BadRequest("sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled")
+        since = query.get("resourceVersion", "")
+        if initial or since in ("", "0"):
+            for obj in self._bucket(target.resource).values():
+                watcher.offer("ADDED", obj)
+            if initial:
+                watcher.queue.put_nowait(self._bookmark(target.resource))
+            return watcher
+        if int(since) < self.oldest_revision:
+            raise Expired(f"too old resource version: {since} ({self.oldest_revision})")
+        watcher.seen = {key for key, obj in self._bucket(target.resource).items() if watcher.selected(obj)}
+        for revision, resource, type_, obj in self._log:
+            if revision > int(since) and resource == target.resource:
+                if type_ == "ADDED":
+                    watcher.seen.discard(_key(obj))
+                watcher.seen |= {_key(obj)} if type_ == "DELETED" else set()
+                watcher.offer(type_, obj)
+        return watcher
+
+    def _bookmark(self, resource: Resource) -> bytes:
+        return _frame(
+            "BOOKMARK",
+            {
+                "kind": resource.kind,
+                "apiVersion": resource.group_version,
+                "metadata": {
+                    "resourceVersion": str(self.revision),
+                    "annotations": {"k8s.io/initial-events-end": "true"},
+                },
+            },
+        )
+
+    def _handle(
+        self, method: str, target: _Target, query: Mapping[str, str], body: Document | None, content_type: str
+    ) -> Document:
+        if method == "POST":
+            return self._create(target, body or {})
+        if method == "GET" and not target.name:
+            return self._list(target, query)
+        old = self._bucket(target.resource).get(Key(target.namespace, target.name))
+        if old is None:
+            raise NotFound(f'{target.resource.group_resource} "{target.name}" not found')
+        match method:
+            case "GET":
+                return old
+            case "PUT":
+                return self._update(target, old, body or {})
+            case "PATCH":
+                return self._patch(target, old, body, content_type)
+            case "DELETE":
+                return self._delete(target, old, body or {})
+        raise MethodNotAllowed(f"{method} is not supported")
+
+    def _list(self, target: _Target, query: Mapping[str, str]) -> Document:
+        selected = _selected(query)
+        items = [
+            obj
+            for key, obj in self._bucket(target.resource).items()
+            if (not target.namespace or key.namespace == target.namespace) and selected(obj)
+        ]
+        return {
+            "kind": f"{target.resource.kind}List",
+            "apiVersion": target.resource.group_version,
+            "metadata": {"resourceVersion": str(self.revision)},
+            "items": items,
+        }
+
+    def _create(self, target: _Target, body: Document) -> Document:
+        if target.subresource == "binding":
+            return self._bind(target, body)
+        if target.subresource == "token":
+            return body | {
+                "status": {"token": f"token-of-{target.name}", "expirationTimestamp": "2036-01-01T00:00:00Z"}
+            }
+        meta = body.setdefault("metadata", {})
+        if target.resource.namespaced:
+            meta.setdefault("namespace", target.namespace)
+        if not meta.get("name"):
+            meta["name"] = f"{meta['generateName']}{self.revision:05d}"
+        if _key(body) in self._bucket(target.resource):
+            raise AlreadyExists(f'{target.resource.group_resource} "{meta["name"]}" already exists')
+        return self._store(target.resource, body, None)
+
+    def _bind(self, target: _Target, body: Document) -> Document:
+        pod = self._bucket(target.resource)[Key(target.namespace, target.name)]
+        bound = copy.deepcopy(pod)
+        bound.setdefault("spec", {})["nodeName"] = body["target"]["name"]
+        self._store(target.resource, bound, pod)
+        return {"kind": "Status", "apiVersion": "v1", "status": "Success", "code": 201}
+
+    def _update(self, target: _Target, old: Document, body: Document) -> Document:
+        sent = body["metadata"].get("resourceVersion")
+        if sent and sent != old["metadata"]["resourceVersion"]:
+            raise Conflict(
+                f"Operation cannot be fulfilled on {target.resource.group_resource} "
+                f'"{target.name}": the object has been modified; please apply your changes to the latest version '
+                "and try again"
+            )
+        if target.subresource == "status":
+            body = copy.deepcopy(old) | {"status": body.get("status", {})}
+        return self._store(target.resource, body, old)
+
+    def _patch(self, target: _Target, old: Document, patch: Any, content_type: str) -> Document:
+        if "json-patch" in content_type:
+            raise BadRequest("the in-memory API does not apply JSON patches")
+        if target.subresource == "status":
+            patch = {name: value for name, value in patch.items() if name in ("status", "metadata")}
+        sent = (patch.get("metadata") or {}).get("resourceVersion")
+        if sent and sent != old["metadata"]["resourceVersion"]:
+            raise Conflict(f'Operation cannot be fulfilled on {target.resource.group_resource} "{target.name}"')
+        return self._store(target.resource, _merged(old, patch), old)
+
+    def _delete(self, target: _Target, old: Document, options: Document) -> Document:
+        meta = old["metadata"]
+        uid = (options.get("preconditions") or {}).get("uid")
+        if uid and uid != meta["uid"]:
+            raise Conflict(f"the UID in the precondition ({uid}) does not match the UID in record ({meta['uid']})")
+        grace = options.get("gracePeriodSeconds")
+        if target.resource.plural == "pods" and old.get("spec", {}).get("nodeName") and grace is None:
+            grace = old["spec"].get("terminationGracePeriodSeconds", 30)
+        if meta.get("finalizers") or (target.resource.plural == "pods" and grace):
+            marked = copy.deepcopy(old)
+            marked["metadata"].setdefault("deletionTimestamp", "2026-01-01T00:00:00Z")
+            marked["metadata"]["deletionGracePeriodSeconds"] = grace or 0
+            return self._store(target.resource, marked, old)
+        self._drop(target.resource, _key(old))
+        return old
+
+    def _store(self, resource: Resource, new: Document, old: Document | None) -> Document:
+        self.revision += 1
+        new = copy.deepcopy(new)
+        meta = new.setdefault("metadata", {})
+        new.setdefault("apiVersion", resource.group_version)
+        new.setdefault("kind", resource.kind)
+        meta["uid"] = old["metadata"]["uid"] if old else meta.get("uid") or str(UUID(int=self.revision))
+        meta.setdefault("creationTimestamp", "2026-01-01T00:00:00Z")
+        meta["resourceVersion"] = str(self.revision)
+        if old is not None and meta.get("deletionTimestamp") and not meta.get("finalizers"):
+            waits_for_kubelet = resource.plural == "pods" and meta.get("deletionGracePeriodSeconds")
+            if not waits_for_kubelet and old["metadata"].get("finalizers"):
+                self._drop(resource, _key(new))
+                return new
+        if "spec" in new:
+            before = old["metadata"].get("generation", 1) if old else 0
+            changed = old is None or old.get("spec") != new["spec"]
+            meta["generation"] = before + 1 if changed else before
+        self._bucket(resource)[_key(new)] = new
+        self._tell(resource, "MODIFIED" if old else "ADDED", new)
+        return copy.deepcopy(new)
+
+    def _drop(self, resource: Resource, key: Key) -> None:
+        gone = self._bucket(resource).pop(key, None)
+        if gone is None:
+            return
+        self.revision += 1
+        last = copy.deepcopy(gone)
+        last["metadata"]["resourceVersion"] = str(self.revision)
+        self._tell(resource, "DELETED", last)
+
+    def _tell(self, resource: Resource, type_: str, obj: Document) -> None:
+        self._log.append((self.revision, resource, type_, copy.deepcopy(obj)))
+        for watcher in self._watchers:
+            if watcher.resource == resource:
+                watcher.offer(type_, obj)
+
+    def _bucket(self, resource: Resource) -> dict[Key, Document]:
+        return self._objects.setdefault(resource, {})
+
+
+def resource_of(obj: Document) -> Resource:
+    """The resource of a document by its apiVersion and kind; ValueError when kubesvc has none."""
+    for resource in BY_PATH.values():
+        if (resource.group_version, resource.kind) == (obj.get("apiVersion"), obj.get("kind")):
+            return resource
+    raise ValueError(f"no resource for {obj.get('apiVersion')} {obj.get('kind')}")
+
+
+def _parse(path: str) -> _Target:
+    parts = path.strip("/").split("/")
+    group, version, rest = ("", parts[1], parts[2:]) if parts[0] == "api" else (parts[1], parts[2], parts[3:])
+    namespace = ""
+    if len(rest) > 2 and rest[0] == "namespaces" and (group, version, rest[2]) in BY_PATH:
+        namespace, rest = rest[1], rest[2:]
+    resource = BY_PATH.get((group, version, rest[0]))
+    if resource is None:
+        raise NotFound("the server could not find the requested resource")
+    return _Target(resource, namespace, rest[1] if len(rest) > 1 else "", rest[2] if len(rest) > 2 else "")
+
+
+def _selected(query: Mapping[str, str]) -> Callable[[Document], bool]:
+    from kubesvc.api.selectors import parse_label_selector
+
+    labels = parse_label_selector(query["labelSelector"]) if query.get("labelSelector") else None
+    fields = [part.partition("=") for part in query.get("fieldSelector", "").split(",") if part]
+
+    def matches(obj: Document) -> bool:
+        if labels is not None and not labels.matches(obj["metadata"].get("labels") or {}):
+            return False
+        return all(_field(obj, name) == value.removeprefix("=") for name, _, value in fields)
+
+    return matches
+
+
+def _field(obj: Document, path: str) -> str:
+    value: Any = obj
+    for part in path.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    return "" if value is None else str(value)
+
+
+def _merged(target: Any, patch: Any) -> Any:
+    """RFC 7386."""
+    if not isinstance(patch, dict):
+        return copy.deepcopy(patch)
+    result = copy.deepcopy(target) if isinstance(target, dict) else {}
+    for name, value in patch.items():
+        if value is None:
+            result.pop(name, None)
+        else:
+            result[name] = _merged(result.get(name), value)
+    return result
+
+
+async def _frames(watcher: _Watcher) -> AsyncIterator[bytes]:
+    while (frame := await watcher.queue.get()) != _END:
+        yield frame
+
+
+def _frame(type_: str, obj: Document) -> bytes:
+    return msgspec.json.encode({"type": type_, "object": obj})
+
+
+def _key(obj: Document) -> Key:
+    meta = obj["metadata"]
+    return Key(meta.get("namespace", ""), meta["name"])

@@ -1,0 +1,132 @@
+"""An informer's cache follows the server through breaks, relists and bad objects."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from kubesvc.api.resources import SERVICES, Key
+from kubesvc.api.views import Service
+from kubesvc.client import Client, Informer
+from kubesvc.testing.builders import service
+from kubesvc.testing.clock import VirtualClock
+from kubesvc.testing.local import LocalTransport
+
+Change = tuple[str, str]
+
+
+class Following:
+    """An informer that runs, and the changes it told."""
+
+    def __init__(self, api: LocalTransport, **options: object) -> None:
+        self.clock = VirtualClock()
+        self.informer = Informer(Client(api), SERVICES, Service, clock=self.clock, **options)  # type: ignore[arg-type]
+        self.changes: list[Change] = []
+        self.informer.subscribe(self._note)
+
+    def _note(self, key: Key, old: Service | None, new: Service | None) -> None:
+        self.changes.append(("deleted" if new is None else "added" if old is None else "changed", key.name))
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(5):
+            while not condition():
+                await self.clock.advance(0.5)
+
+    @property
+    def names(self) -> set[str]:
+        return {key.name for key in self.informer.objects}
+
+
+@asynccontextmanager
+async def following(api: LocalTransport, **options: object) -> AsyncIterator[Following]:
+    follower = Following(api, **options)
+    task = asyncio.create_task(follower.informer.run())
+    try:
+        async with asyncio.timeout(5):
+            while not follower.informer.synced.is_set():
+                await follower.clock.advance(0.1)
+        yield follower
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.mark.parametrize("watch_list", [True, False])
+async def test_the_first_sync_holds_what_the_server_has(watch_list: bool) -> None:
+    async with following(LocalTransport(service("a"), service("b"), watch_list=watch_list)) as it:
+        assert it.names == {"a", "b"}
+        assert it.changes == [("added", "a"), ("added", "b")]
+
+
+async def test_changes_arrive_in_order() -> None:
+    api = LocalTransport(service("a"))
+    async with following(api) as it:
+        api.put(service("b"))
+        api.put(service("a", port=81))
+        api.remove(SERVICES, "b", "default")
+        await it.until(lambda: len(it.changes) == 4)
+        assert it.changes[1:] == [("added", "b"), ("changed", "a"), ("deleted", "b")]
+
+
+async def test_a_watch_that_ends_is_resumed_without_a_relist() -> None:
+    api = LocalTransport(service("a"))
+    async with following(api) as it:
+        api.break_watches()
+        api.put(service("b"))
+        await it.until(lambda: "b" in it.names)
+        assert it.changes == [("added", "a"), ("added", "b")]
+        assert not any(call.method == "GET" for call in api.calls)
+
+
+async def test_an_expired_revision_brings_a_relist_seen_as_differences() -> None:
+    api = LocalTransport(service("a"), service("b"))
+    async with following(api) as it:
+        api.set_reachable(reachable=False)
+        api.remove(SERVICES, "a", "default")
+        api.put(service("c"))
+        api.compact()
+        api.set_reachable(reachable=True)
+        await it.until(lambda: "c" in it.names)
+        assert it.changes[2:] == [("deleted", "a"), ("added", "c")]
+        assert it.names == {"b", "c"}
+
+
+async def test_an_unreachable_server_leaves_the_cache_as_it_was() -> None:
+    api = LocalTransport(service("a"))
+    async with following(api) as it:
+        api.set_reachable(reachable=False)
+        await it.clock.advance(60)
+        assert it.names == {"a"}
+        api.put(service("b"))
+        api.set_reachable(reachable=True)
+        await it.until(lambda: "b" in it.names)
+
+
+async def test_a_bad_object_costs_only_itself() -> None:
+    api = LocalTransport(service("a"), service("bad") | {"spec": {"ports": "many"}})
+    bad: list[Key | None] = []
+    async with following(api, on_bad_object=lambda key, _: bad.append(key)) as it:
+        assert it.names == {"a"}
+        assert bad == [Key("default", "bad")]
+        api.send_raw(SERVICES, "MODIFIED", b'{"metadata":{"name":"a","namespace":"default"},"spec":7}')
+        api.put(service("c"))
+        await it.until(lambda: "c" in it.names)
+        assert it.names == {"a", "c"}
+        assert bad[1:] == [Key("default", "a")]
+
+
+async def test_a_bad_object_that_is_deleted_leaves_the_cache() -> None:
+    api = LocalTransport(service("a"))
+    async with following(api) as it:
+        api.send_raw(SERVICES, "DELETED", b'{"metadata":{"name":"a","namespace":"default"},"spec":7}')
+        await it.until(lambda: not it.names)
+        assert it.changes[-1] == ("deleted", "a")
+
+
+async def test_a_label_selector_narrows_the_cache() -> None:
+    api = LocalTransport(service("a", labels={"tier": "web"}), service("b"))
+    async with following(api, label_selector="tier=web") as it:
+        assert it.names == {"a"}
+        api.put(service("a", labels={"tier": "db"}))
+        await it.until(lambda: not it.names)
