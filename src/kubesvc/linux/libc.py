@@ -55,7 +55,7 @@ def pivot_root(new_root: str, put_old: str) -> None:
 
 
 class _MountAttributes(ctypes.Structure):
-    _fields_ = [  # noqa: RUF012 - the ctypes protocol wants a plain list
+    _fields_ = [
         ("set", ctypes.c_uint64),
         ("clear", ctypes.c_uint64),
         ("propagation", ctypes.c_uint64),

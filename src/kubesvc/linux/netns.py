@@ -7,7 +7,7 @@ or not a process is in it.
 import errno
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -49,10 +49,8 @@ def delete(name: str) -> None:
     except OSError as err:
         if err.errno not in (errno.ENOENT, errno.EINVAL):
             raise
-    try:
+    with suppress(FileNotFoundError):
         os.unlink(target)
-    except FileNotFoundError:
-        pass
 
 
 def exists(name: str) -> bool:
