@@ -1,0 +1,209 @@
+"""The ledger of a cluster: what it is and what it put on the machine, on disk before it is made.
+
+Everything the cluster adds is named by its topology (`ksv-<name>-*` namespaces, one host link, the
+routes over it) or lies below its state directory, so `down` needs no more than this file and, when
+even that is gone, the name.
+"""
+
+import errno
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from ipaddress import IPv4Network
+from pathlib import Path
+from typing import Any
+
+from kubesvc.cluster.topology import Topology
+
+_FORMAT = 1
+_LOCK_DEADLINE = 60.0
+_LOCK_INTERVAL = 0.02
+
+
+class StateError(Exception):
+    """The state directory cannot be used: unreadable, of another format, full or not permitted."""
+
+
+def home() -> Path:
+    """Where clusters keep their state: `$KUBESVC_HOME`, else /var/lib/kubesvc."""
+    return Path(os.environ.get("KUBESVC_HOME") or "/var/lib/kubesvc")
+
+
+@dataclass(frozen=True, slots=True)
+class UserContext:
+    """What `up` put into a person's kubeconfig, and what `down` has to restore there."""
+
+    path: str
+    context: str
+    previous: str
+    created: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """One cluster's facts."""
+
+    name: str
+    node_network: str
+    pool: str
+    node_count: int
+    api_port: int
+    proxy_mode: str = "nftables"
+    load_balancer: bool = True
+    format: int = _FORMAT
+    user_contexts: tuple[UserContext, ...] = ()
+    zones: tuple[str, ...] = field(default=())
+
+    @property
+    def topology(self) -> Topology:
+        return Topology(
+            name=self.name,
+            node_network=IPv4Network(self.node_network),
+            pool=IPv4Network(self.pool),
+            node_count=self.node_count,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class StateDirectory:
+    """The files of one cluster below `home()`."""
+
+    name: str
+
+    @property
+    def root(self) -> Path:
+        return home() / self.name
+
+    @property
+    def ledger_file(self) -> Path:
+        return self.root / "ledger.json"
+
+    @property
+    def processes_file(self) -> Path:
+        return self.root / "processes.json"
+
+    @property
+    def supervisor_lock(self) -> Path:
+        return self.root / "supervisor.lock"
+
+    @property
+    def pki(self) -> Path:
+        return self.root / "pki"
+
+    @property
+    def database(self) -> Path:
+        return self.root / "state.db"
+
+    @property
+    def tokens_file(self) -> Path:
+        return self.root / "pki" / "tokens.json"
+
+    @property
+    def kubelet_token_file(self) -> Path:
+        return self.root / "pki" / "kubelet.token"
+
+    def kubeconfig(self, user: str) -> Path:
+        return self.root / "kubeconfigs" / f"{user}.yaml"
+
+    def log(self, role: str) -> Path:
+        return self.root / "logs" / f"{role}.log"
+
+    def node_state(self, node: str) -> Path:
+        return self.root / "nodes" / node
+
+    def proxy_ready(self, node: str) -> Path:
+        return self.root / "nodes" / f"{node}.proxy-ready"
+
+    def read(self) -> Ledger | None:
+        """The ledger, or None when the cluster does not exist. Raises StateError on a strange file."""
+        try:
+            text = self.ledger_file.read_text()
+        except FileNotFoundError:
+            return None
+        except OSError as err:
+            raise StateError(f"{self.ledger_file}: {err.strerror}") from err
+        return _parse(text, self.ledger_file)
+
+    def write(self, ledger: Ledger) -> None:
+        """Replace the ledger atomically; it is on disk when this returns."""
+        write_atomically(self.ledger_file, json.dumps(asdict(ledger), indent=1).encode())
+
+    def update(self, **changes: Any) -> Ledger:
+        """Read, change and write the ledger; the caller holds the home lock."""
+        ledger = self.read()
+        if ledger is None:
+            raise StateError(f"there is no cluster {self.name!r}")
+        changed = replace(ledger, **changes)
+        self.write(changed)
+        return changed
+
+
+def clusters() -> list[Ledger]:
+    """All clusters of this machine that have a readable ledger, by name."""
+    found = []
+    for path in sorted(home().glob("*/ledger.json")):
+        ledger = StateDirectory(path.parent.name).read()
+        if ledger is not None:
+            found.append(ledger)
+    return found
+
+
+@contextmanager
+def locked_home() -> Iterator[None]:
+    """Hold the machine-wide lock: choosing networks and making or removing a cluster happen one at a time."""
+    directory = home()
+    try:
+        directory.mkdir(mode=0o711, parents=True, exist_ok=True)
+        descriptor = os.open(directory / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as err:
+        raise StateError(f"{directory}: {err.strerror}") from err
+    try:
+        _lock_with_deadline(descriptor)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def write_atomically(path: Path, content: bytes, mode: int = 0o600) -> None:
+    """Write beside and rename over, so that a reader sees the old or the new whole file. Raises StateError."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except OSError as err:
+        beside.unlink(missing_ok=True)
+        raise StateError(f"cannot write {path}: {err.strerror}") from err
+
+
+def _lock_with_deadline(descriptor: int) -> None:
+    deadline = time.monotonic() + _LOCK_DEADLINE
+    while True:
+        try:
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except OSError as err:
+            if err.errno not in (errno.EAGAIN, errno.EACCES):
+                raise
+        if time.monotonic() > deadline:
+            raise StateError(f"another kubesvc command has held {home()}/.lock for {_LOCK_DEADLINE:.0f} s")
+        time.sleep(_LOCK_INTERVAL)
+
+
+def _parse(text: str, path: Path) -> Ledger:
+    try:
+        document = json.loads(text)
+        if document.get("format") != _FORMAT:
+            raise StateError(f"{path}: format {document.get('format')!r}, want {_FORMAT}; remove it with kubesvc down")
+        contexts = tuple(UserContext(**context) for context in document.pop("user_contexts", ()))
+        zones = tuple(document.pop("zones", ()))
+        return Ledger(**document, user_contexts=contexts, zones=zones)
+    except (ValueError, TypeError, AttributeError) as err:
+        raise StateError(f"{path}: not a ledger ({err}); remove the cluster with kubesvc down") from err
