@@ -36,7 +36,6 @@ class Form(StrEnum):
     MICRO_TIME = "time with microseconds"
     QUANTITY = "quantity"
     INT_OR_STRING = "integer or string"
-    DURATION = "duration"
     ANY = "any JSON value"
     FIELDS_V1 = "field set"
     STRINGS = "list of strings"
@@ -50,7 +49,6 @@ _FORMS = {
     "bytes": Form.BYTES,
     "meta.v1.Time": Form.TIME,
     "meta.v1.MicroTime": Form.MICRO_TIME,
-    "meta.v1.Duration": Form.DURATION,
     "meta.v1.FieldsV1": Form.FIELDS_V1,
     "meta.v1.Patch": Form.ANY,
     "meta.v1.Verbs": Form.STRINGS,
