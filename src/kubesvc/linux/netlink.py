@@ -54,10 +54,6 @@ class RouteSocket(NetlinkSocket):
         """Make a bridge."""
         self._link_new(name, [(nl.IFLA_LINKINFO, [(nl.IFLA_INFO_KIND, "bridge")])])
 
-    def link_add_dummy(self, name: str) -> None:
-        """Make a device that swallows what is sent to it."""
-        self._link_new(name, [(nl.IFLA_LINKINFO, [(nl.IFLA_INFO_KIND, "dummy")])])
-
     def link_set(
         self,
         name: str,

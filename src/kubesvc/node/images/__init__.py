@@ -1,0 +1,1 @@
+"""The built-in images: programs that need no registry, run by forking."""
