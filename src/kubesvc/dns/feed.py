@@ -1,0 +1,118 @@
+"""The watching half: informers whose changes become rows, handed on one by one."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any
+
+from kubesvc.api.resources import ENDPOINTSLICES, NAMESPACES, PODS, SERVICES, Key
+from kubesvc.client.informer import Informer
+from kubesvc.client.rest import Client
+from kubesvc.dns import objects, rows
+from kubesvc.dns.rows import Row
+from kubesvc.observe import log
+
+_log = log("dns.feed")
+Take = Callable[[Row], None]
+# Slices without this label belong to no Service; upstream's mirror of a headless Service's
+# Endpoints carries it like any other.
+_SERVICE_SLICES = rows.SERVICE_NAME_LABEL
+
+
+@dataclass(frozen=True, slots=True)
+class FeedOptions:
+    """What is to be watched, and how it is read."""
+
+    verify_pods: bool = False
+    endpoint_pod_names: bool = False
+
+
+class Feed:
+    """Watches the cluster and calls `take` with each row, in the loop, in the order of events."""
+
+    def __init__(self, client: Client, take: Take, options: FeedOptions = FeedOptions()) -> None:
+        self._take = take
+        self._options = options
+        self.bad_objects = 0
+        self._services = Informer(client, SERVICES, objects.Service, on_bad_object=self._on_bad)
+        self._slices = Informer(
+            client, ENDPOINTSLICES, objects.EndpointSlice, label_selector=_SERVICE_SLICES, on_bad_object=self._on_bad
+        )
+        self._namespaces = Informer(client, NAMESPACES, objects.Namespace, on_bad_object=self._on_bad)
+        self._services.subscribe(self._on_service)
+        self._slices.subscribe(self._on_slice)
+        self._namespaces.subscribe(self._on_namespace)
+        self._informers: list[Informer[Any]] = [self._services, self._slices, self._namespaces]
+        if options.verify_pods:
+            pods = Informer(client, PODS, objects.Pod, on_bad_object=self._on_bad)
+            pods.subscribe(self._on_pod)
+            self._informers.append(pods)
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for informer in self._informers:
+                group.create_task(informer.run(), name=f"watch {informer.resource.plural}")
+
+    async def synced(self) -> None:
+        """Return when everything that was there at the start has been handed on."""
+        for informer in self._informers:
+            await informer.synced.wait()
+
+    def replay(self, take: Take) -> None:
+        """Hand everything known to `take`: a newcomer's first contents."""
+        keep, self._take = self._take, take
+        try:
+            for key, namespace in self._namespaces.objects.items():
+                self._on_namespace(key, None, namespace)
+            for key, service in self._services.objects.items():
+                self._on_service(key, None, service)
+            for key, slice_ in self._slices.objects.items():
+                self._on_slice(key, None, slice_)
+        finally:
+            self._take = keep
+
+    @property
+    def silence(self) -> float:
+        """Seconds since the API server was last heard of by the watch that has waited longest."""
+        return monotonic() - min(informer.last_contact for informer in self._informers)
+
+    def _on_service(self, key: Key, old: objects.Service | None, new: objects.Service | None) -> None:
+        if new is None:
+            self._take(rows.ServiceGone(*key))
+            return
+        try:
+            self._take(rows.service_row(new))
+        except ValueError as err:
+            self._on_bad(key, str(err))
+
+    def _on_slice(self, key: Key, old: objects.EndpointSlice | None, new: objects.EndpointSlice | None) -> None:
+        before = _service_of(old)
+        try:
+            row = rows.slice_row(new, pod_names=self._options.endpoint_pod_names) if new else None
+        except ValueError as err:
+            self._on_bad(key, str(err))
+            return
+        if before and (row is None or row.service != before):
+            self._take(rows.SliceGone(key.namespace, before, key.name))
+        if row is not None:
+            self._take(row)
+
+    def _on_namespace(self, key: Key, old: objects.Namespace | None, new: objects.Namespace | None) -> None:
+        if old is None or new is None:
+            self._take(rows.NamespaceRow(key.name, new is not None))
+
+    def _on_pod(self, key: Key, old: objects.Pod | None, new: objects.Pod | None) -> None:
+        try:
+            self._take(rows.pod_row(new) if new else rows.PodRow(*key))
+        except ValueError as err:
+            self._on_bad(key, str(err))
+
+    def _on_bad(self, key: Key | None, reason: str) -> None:
+        self.bad_objects += 1
+        _log.warning("object cannot be named", object=key or "?", reason=reason)
+
+
+def _service_of(slice_: objects.EndpointSlice | None) -> str:
+    return (slice_.metadata.labels or {}).get(rows.SERVICE_NAME_LABEL, "") if slice_ else ""

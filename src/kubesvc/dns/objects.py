@@ -1,0 +1,93 @@
+"""Services, EndpointSlices, Namespaces and Pods with just the fields that names are made from.
+
+Narrower than `api.views`: a cluster's slices are the bulk of what this server holds in memory.
+"""
+
+from kubesvc.api.views import View
+
+
+class Metadata(View, frozen=True):
+    name: str = ""
+    namespace: str = ""
+    resource_version: str = ""
+    labels: dict[str, str] | None = None
+
+
+class Bare(View, frozen=True):
+    """Metadata where no label matters."""
+
+    name: str = ""
+    namespace: str = ""
+    resource_version: str = ""
+
+
+class ServicePort(View, frozen=True):
+    port: int
+    name: str = ""
+    protocol: str = "TCP"
+
+
+class ServiceSpec(View, frozen=True):
+    type: str = "ClusterIP"
+    cluster_ip: str = ""
+    cluster_ips: tuple[str, ...] | None = None
+    external_name: str = ""
+    ports: tuple[ServicePort, ...] | None = None
+
+
+class Service(View, frozen=True):
+    metadata: Bare
+    spec: ServiceSpec = ServiceSpec()
+
+
+class EndpointConditions(View, frozen=True):
+    ready: bool | None = None
+
+
+class TargetRef(View, frozen=True):
+    kind: str = ""
+    name: str = ""
+
+
+class Endpoint(View, frozen=True):
+    addresses: tuple[str, ...] = ()
+    conditions: EndpointConditions = EndpointConditions()
+    hostname: str | None = None
+    target_ref: TargetRef | None = None
+
+
+class EndpointPort(View, frozen=True):
+    name: str | None = None
+    protocol: str | None = None
+    port: int | None = None
+
+
+class EndpointSlice(View, frozen=True):
+    metadata: Metadata
+    address_type: str = "IPv4"
+    endpoints: tuple[Endpoint, ...] | None = None
+    ports: tuple[EndpointPort, ...] | None = None
+
+
+class Namespace(View, frozen=True):
+    metadata: Bare
+
+
+class PodIP(View, frozen=True):
+    ip: str = ""
+
+
+class PodStatus(View, frozen=True):
+    phase: str = ""
+    pod_ip: str = ""
+    pod_ips: tuple[PodIP, ...] | None = None
+
+
+class PodSpec(View, frozen=True):
+    host_network: bool = False
+
+
+class Pod(View, frozen=True):
+    metadata: Bare
+    spec: PodSpec = PodSpec()
+    status: PodStatus = PodStatus()

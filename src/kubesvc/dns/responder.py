@@ -1,0 +1,190 @@
+"""Questions in, answers out: the deciding half of the server.
+
+The path of nearly every query is one dict: from the lower-cased query (all but its ID) to a
+finished reply. What is not there is parsed, looked up, encoded once, and remembered until
+something it rests on changes. Names that lie outside are handed back to be asked elsewhere.
+"""
+
+from collections.abc import Hashable
+from enum import StrEnum
+from typing import NamedTuple
+
+from kubesvc.dns import records, wire
+from kubesvc.dns.lookup import Finding, find, zone_of
+from kubesvc.dns.memo import Entry, Memo
+from kubesvc.dns.query import Query, Rejection, parse_query
+from kubesvc.dns.records import Record
+from kubesvc.dns.reply import Reply, compose
+from kubesvc.dns.rows import Row
+from kubesvc.dns.tally import Tallies
+from kubesvc.dns.view import View
+from kubesvc.dns.wire import Rcode, Type
+
+_ZONE_TRANSFERS = (Type.AXFR, Type.IXFR)
+
+
+class Outside(StrEnum):
+    """What names outside of our zones get when there is no upstream to ask."""
+
+    NXDOMAIN = "nxdomain"
+    REFUSED = "refused"
+    SERVFAIL = "servfail"
+
+
+class Pending(NamedTuple):
+    """A question that only an upstream can answer.
+
+    `name` is what to ask it: the question's own, or where the CNAMEs in `finding` lead.
+    """
+
+    query: Query
+    name: bytes
+    limit: int
+    finding: Finding
+
+
+class Resolution(NamedTuple):
+    """What an upstream, or the cache of its answers, says."""
+
+    rcode: int
+    answers: tuple[Record, ...] = ()
+    authority: tuple[Record, ...] = ()
+    authentic: bool = False
+
+
+class Responder:
+    """Answers from a View. One per process that answers; not thread-safe."""
+
+    def __init__(self, view: View, *, recursion: bool = False, outside: Outside = Outside.NXDOMAIN) -> None:
+        self.view = view
+        self.synced = False
+        self.tallies = Tallies()
+        self._recursion = recursion
+        self._outside = outside
+        self._memo = Memo()
+        self._replies = self._memo.entries
+        self._turn = 0
+
+    def apply(self, row: Row) -> None:
+        """Take in a change; the next answer to any name it touches shows it."""
+        for dependency in self.view.apply(row):
+            self._memo.forget(dependency)
+
+    def answer(self, message: bytes) -> bytes | Pending | None:
+        """Answer a datagram: the reply, None for silence, or what must be asked upstream."""
+        entry = self._replies.get(message[2:].lower())
+        if entry is None:
+            return self._work_out(message, udp=True)
+        entry.tally.count += 1
+        return b"".join((message[:2], entry.head, message[12 : entry.question_end], next(entry.bodies)))
+
+    def answer_stream(self, message: bytes) -> bytes | Pending | None:
+        """Answer a message that came by TCP, where only 64 KiB limit the reply."""
+        entry = self._replies.get(message[2:].lower())
+        if entry is None:
+            return self._work_out(message, udp=False)
+        entry.tally.count += 1
+        return b"".join((message[:2], entry.head, message[12 : entry.question_end], next(entry.bodies)))
+
+    def complete(self, pending: Pending, resolution: Resolution) -> bytes:
+        """The reply to a question that had to be asked upstream."""
+        query = pending.query
+        flags = wire.FLAG_RA | (wire.FLAG_AD if resolution.authentic and not pending.finding.records else 0)
+        self.tallies.of(b"", query.qtype, resolution.rcode).count += 1
+        return compose(
+            query,
+            rcode=resolution.rcode,
+            flags=flags,
+            limit=pending.limit,
+            answers=pending.finding.records + resolution.answers,
+            authority=resolution.authority,
+        ).to(query)
+
+    def give_up(self, pending: Pending) -> bytes:
+        """What is known of a question whose upstream does not answer: the CNAMEs, and SERVFAIL."""
+        return self.complete(pending, Resolution(Rcode.SERVFAIL))
+
+    def fail(self, message: bytes) -> bytes | None:
+        """SERVFAIL, for a message that could not be answered through a fault of ours."""
+        query = parse_query(message)
+        return query.response if isinstance(query, Rejection) else self._short(query, b"", Rcode.SERVFAIL)
+
+    def _work_out(self, message: bytes, *, udp: bool) -> bytes | Pending | None:
+        query = parse_query(message)
+        if isinstance(query, Rejection):
+            if query.response is not None:
+                self.tallies.of(b"", 0, query.rcode).count += 1
+            return query.response
+        limit = min(query.payload, wire.UDP_EDNS_LIMIT) if udp else wire.MAX_MESSAGE
+        if query.qclass != wire.IN or query.qtype in _ZONE_TRANSFERS or query.qtype == Type.OPT:
+            return self._short(query, b"", Rcode.REFUSED)
+        if not self.synced:
+            zone = zone_of(self.view, query.name)
+            if zone:
+                return self._short(query, zone, Rcode.SERVFAIL)
+        finding = find(self.view, query.name, query.qtype)
+        if self._is_for_upstream(finding):
+            return Pending(query, finding.chase or query.name, limit, finding)
+        return self._from_finding(message, query, finding, limit)
+
+    def _is_for_upstream(self, finding: Finding) -> bool:
+        if not self._recursion:
+            return False
+        # Reverse names that are not the cluster's fall through to whoever knows the rest of the world.
+        is_foreign_address = finding.zone != self.view.domain and not finding.records
+        return bool(finding.chase) or is_foreign_address
+
+    def _from_finding(self, message: bytes, query: Query, finding: Finding, limit: int) -> bytes:
+        if not finding.zone and self._outside is not Outside.NXDOMAIN:
+            return self._short(query, b"", Rcode[self._outside.name])
+        # With no upstream, what a CNAME points to outside is simply not said.
+        rcode = Rcode.NOERROR if finding.exists or finding.chase else Rcode.NXDOMAIN
+        has_data = bool(finding.records) and (bool(finding.chase) or self._is_final(finding, query.qtype))
+        self._turn += 1
+        reply = compose(
+            query,
+            rcode=rcode,
+            flags=wire.FLAG_AA | self._available,
+            limit=limit,
+            answers=finding.records,
+            authority=() if has_data else (self._denial(finding.zone),),
+            additional=finding.additional,
+            turn=self._turn,
+        )
+        tally = self.tallies.of(finding.zone, query.qtype, rcode)
+        tally.count += 1
+        if not reply.cut:
+            self._remember(message, query, reply, finding.depends, Entry.of(reply, len(query.question), tally))
+        return reply.to(query)
+
+    @staticmethod
+    def _is_final(finding: Finding, qtype: int) -> bool:
+        return finding.records[-1].type != Type.CNAME or qtype in (Type.CNAME, Type.ANY)
+
+    def _remember(
+        self, message: bytes, query: Query, reply: Reply, depends: tuple[Hashable, ...], entry: Entry
+    ) -> None:
+        """Keep the reply if its key stands for this query alone and it fits every way of asking.
+
+        Keys are lower-cased whole, number bytes too: a query that has a letter's value in one of
+        those could be taken for another, and is worked out each time.
+        """
+        tail = message[wire.HEADER_SIZE + len(query.question) - 4 :]
+        if (
+            query.plain
+            and tail == tail.lower() == tail.upper()
+            and reply.size <= min(query.payload, wire.UDP_EDNS_LIMIT)
+        ):
+            self._memo.keep(message[2:].lower(), entry, depends)
+
+    @property
+    def _available(self) -> int:
+        return wire.FLAG_RA if self._recursion else 0
+
+    def _denial(self, zone: bytes) -> Record:
+        policy = self.view.policy
+        return records.soa(zone or wire.ROOT, policy.ttl, primary=self.view.ns_name, serial=policy.serial)
+
+    def _short(self, query: Query, zone: bytes, rcode: Rcode) -> bytes:
+        self.tallies.of(zone, query.qtype, rcode).count += 1
+        return compose(query, rcode=rcode, flags=self._available, limit=wire.MAX_MESSAGE).to(query)

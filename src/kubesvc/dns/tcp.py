@@ -1,0 +1,146 @@
+"""DNS over TCP: many questions on one connection, answered as they are ready (RFC 7766, RFC 9210)."""
+
+import asyncio
+from time import perf_counter
+
+from kubesvc.dns.meter import Meter
+from kubesvc.dns.responder import Responder
+from kubesvc.dns.server import Forwarder
+from kubesvc.observe import log
+
+_log = log("dns.tcp")
+IDLE_SECONDS = 10.0
+MAX_CONNECTIONS = 2000
+# A client that asks and does not read is not asked what else it wants.
+_WRITE_HIGH_WATER = 256 << 10
+_MAX_UNANSWERED = 256
+
+
+class TcpServer:
+    """Accepts connections on a listening socket and bounds how many there are."""
+
+    def __init__(self, responder: Responder, meter: Meter, forwarder: Forwarder) -> None:
+        self.responder = responder
+        self.meter = meter
+        self.forwarder = forwarder
+        self.connections: dict[Connection, None] = {}
+
+    def admit(self, connection: "Connection") -> None:
+        """Take a new connection in; when there are too many, the longest idle one has to go."""
+        self.connections[connection] = None
+        if len(self.connections) > MAX_CONNECTIONS:
+            next(iter(self.connections)).abort()
+
+    def touch(self, connection: "Connection") -> None:
+        """Move a connection that asked something behind those that did not."""
+        self.connections.pop(connection, None)
+        self.connections[connection] = None
+
+    async def watch_idle(self) -> None:
+        """Close connections that have not completed a question for IDLE_SECONDS; never returns."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(IDLE_SECONDS / 4)
+            oldest = loop.time() - IDLE_SECONDS
+            for connection in list(self.connections):
+                if connection.last_question > oldest:
+                    break
+                connection.abort()
+
+    def close(self) -> None:
+        for connection in list(self.connections):
+            connection.abort()
+
+
+class Connection(asyncio.Protocol):
+    """One client. Only whole questions count as life, so trickled bytes do not keep it open."""
+
+    def __init__(self, server: TcpServer) -> None:
+        self._server = server
+        self._buffer = bytearray()
+        self._transport: asyncio.Transport | None = None
+        self._unanswered = 0
+        self._writable = True
+        self.last_question = asyncio.get_running_loop().time()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        transport.set_write_buffer_limits(high=_WRITE_HIGH_WATER)
+        self._transport = transport
+        self._server.admit(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._server.connections.pop(self, None)
+        self._transport = None
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        self._answer_buffered()
+
+    def eof_received(self) -> bool:
+        """Stay half open while answers are still to come."""
+        return self._unanswered > 0
+
+    def pause_writing(self) -> None:
+        self._writable = False
+        self._pace()
+
+    def resume_writing(self) -> None:
+        self._writable = True
+        self._answer_buffered()
+        self._pace()
+
+    def abort(self) -> None:
+        self._server.connections.pop(self, None)
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _answer_buffered(self) -> None:
+        buffer, replies, at = self._buffer, [], 0
+        while self._writable and self._unanswered < _MAX_UNANSWERED and len(buffer) - at >= 2:
+            size = buffer[at] << 8 | buffer[at + 1]
+            if len(buffer) - at - 2 < size:
+                break
+            reply = self._answer(bytes(buffer[at + 2 : at + 2 + size]))
+            at += 2 + size
+            if reply is not None:
+                replies.append(len(reply).to_bytes(2, "big"))
+                replies.append(reply)
+        if at:
+            del buffer[:at]
+            self.last_question = asyncio.get_running_loop().time()
+            self._server.touch(self)
+        if replies and self._transport is not None:
+            self._transport.write(b"".join(replies))
+        self._pace()
+
+    def _answer(self, message: bytes) -> bytes | None:
+        server, before = self._server, perf_counter()
+        try:
+            reply = server.responder.answer_stream(message)
+        except Exception as err:  # one bad question costs only itself
+            server.meter.panics += 1
+            _log.error("query not answered", exc=err, query=message.hex())
+            reply = server.responder.fail(message)
+        if reply is None or isinstance(reply, bytes):
+            if reply is not None:
+                server.meter.measure(perf_counter() - before, len(message), len(reply))
+            return reply
+        self._unanswered += 1
+        server.forwarder.start(reply, self._send_late)
+        return None
+
+    def _send_late(self, reply: bytes) -> None:
+        self._unanswered -= 1
+        if self._transport is not None:
+            self._transport.write(len(reply).to_bytes(2, "big") + reply)
+            self._answer_buffered()
+
+    def _pace(self) -> None:
+        """Stop reading while the client is behind with its own answers."""
+        if self._transport is None or self._transport.is_closing():
+            return
+        if self._writable and self._unanswered < _MAX_UNANSWERED:
+            self._transport.resume_reading()
+        else:
+            self._transport.pause_reading()
