@@ -16,7 +16,7 @@ import msgspec
 from kubesvc.aio.clock import Clock, SystemClock
 from kubesvc.api.resources import Key, Resource
 from kubesvc.api.status import ApiError, BadRequest, Expired, Invalid
-from kubesvc.api.views import ObjectMeta, Partial
+from kubesvc.api.views import Partial
 from kubesvc.client.errors import ConnectionFailed
 from kubesvc.client.rest import Client, WatchEvent
 from kubesvc.observe import log
@@ -28,11 +28,22 @@ INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 _log = log("client.informer")
 
 
+class Identity(Protocol):
+    """The metadata without which no object can be cached."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def namespace(self) -> str: ...
+    @property
+    def resource_version(self) -> str: ...
+
+
 class HasMetadata(Protocol):
     """Any view with `metadata`."""
 
     @property
-    def metadata(self) -> ObjectMeta: ...
+    def metadata(self) -> Identity: ...
 
 
 T = TypeVar("T", bound=HasMetadata)
@@ -218,5 +229,5 @@ class Informer(Generic[T]):
         return key
 
 
-def _key(meta: ObjectMeta) -> Key:
+def _key(meta: Identity) -> Key:
     return Key(meta.namespace, meta.name)
