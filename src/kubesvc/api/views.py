@@ -434,6 +434,7 @@ class PodSpec(View, frozen=True):
     volumes: tuple[Volume, ...] | None = None
     node_name: str = ""
     node_selector: dict[str, str] | None = None
+    affinity: dict[str, Any] | None = None
     restart_policy: str = "Always"
     termination_grace_period_seconds: int | None = None
     active_deadline_seconds: int | None = None

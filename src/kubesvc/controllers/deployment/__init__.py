@@ -1,0 +1,1 @@
+"""The Deployment controller: ReplicaSets old and new, and the way from one to the other."""

@@ -1,0 +1,1 @@
+"""The ReplicaSet controller: as many pods of one template as asked for."""
