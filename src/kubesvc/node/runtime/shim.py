@@ -61,6 +61,8 @@ class Shim:
     def set_up(self) -> None:
         """Namespaces, network, socket; OSError or NetlinkError says what failed."""
         os.setsid()
+        # The working directory tells, without any record, which cluster a shim belongs to.
+        os.chdir(self._spec.directory)
         libc.prctl(_PR_SET_NAME, b"kubesvc-pod")
         self._catch_signals()
         self._enter_namespaces()
