@@ -13,6 +13,7 @@ CLONE_NEWPID = 0x20000000
 CLONE_NEWNET = 0x40000000
 
 # The generic table numbers system calls added since Linux 5.1 alike on every architecture.
+_SYS_PIDFD_GETFD = 438
 _SYS_MOUNT_SETATTR = 442
 _SYS_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41, "riscv64": 41, "ppc64le": 203, "s390x": 217}
 
@@ -52,6 +53,11 @@ def pivot_root(new_root: str, put_old: str) -> None:
     """pivot_root(2)."""
     number = _SYS_PIVOT_ROOT[platform.machine()]
     check(_libc.syscall(number, new_root.encode(), put_old.encode()), f"pivot_root to {new_root}")
+
+
+def pidfd_getfd(pidfd: int, number: int) -> int:
+    """pidfd_getfd(2), Linux >= 5.6: a copy of another process's descriptor `number`."""
+    return check(_libc.syscall(_SYS_PIDFD_GETFD, pidfd, number, 0), f"copy descriptor {number} of another process")
 
 
 class _MountAttributes(ctypes.Structure):
