@@ -11,7 +11,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -20,11 +20,20 @@ from typing import Any
 from kubesvc.cluster.topology import Topology
 
 _FORMAT = 1
+_LOCK = ".lock"
 _LOCK_DEADLINE = 60.0
 _LOCK_INTERVAL = 0.02
 
 
-class StateError(Exception):
+class ClusterError(Exception):
+    """What a person has to know about a cluster; `hint` is the next step."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class StateError(ClusterError):
     """The state directory cannot be used: unreadable, of another format, full or not permitted."""
 
 
@@ -154,18 +163,46 @@ def clusters() -> list[Ledger]:
 
 @contextmanager
 def locked_home() -> Iterator[None]:
-    """Hold the machine-wide lock: choosing networks and making or removing a cluster happen one at a time."""
+    """Hold the machine-wide lock: choosing networks and making or removing a cluster happen one at a time.
+
+    Raises StateError when the state home cannot be used or somebody holds the lock for a minute.
+    """
+    deadline = time.monotonic() + _LOCK_DEADLINE
+    while True:
+        descriptor = _open_lock()
+        try:
+            _lock_until(descriptor, deadline)
+            if _is_current(descriptor):
+                yield
+                return
+        finally:
+            os.close(descriptor)
+
+
+def remove_empty_home() -> None:
+    """Remove the state home when nothing but its lock is left in it; the caller holds that lock."""
+    directory = home()
+    with suppress(OSError):
+        if [entry.name for entry in os.scandir(directory)] == [_LOCK]:
+            (directory / _LOCK).unlink()
+            directory.rmdir()
+
+
+def _open_lock() -> int:
     directory = home()
     try:
         directory.mkdir(mode=0o711, parents=True, exist_ok=True)
-        descriptor = os.open(directory / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        return os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as err:
         raise StateError(f"{directory}: {err.strerror}") from err
+
+
+def _is_current(descriptor: int) -> bool:
+    """Whether the locked file is still the one by that name: the last `down` removes it."""
     try:
-        _lock_with_deadline(descriptor)
-        yield
-    finally:
-        os.close(descriptor)
+        return os.stat(home() / _LOCK).st_ino == os.fstat(descriptor).st_ino
+    except FileNotFoundError:
+        return False
 
 
 def write_atomically(path: Path, content: bytes, mode: int = 0o600) -> None:
@@ -183,8 +220,7 @@ def write_atomically(path: Path, content: bytes, mode: int = 0o600) -> None:
         raise StateError(f"cannot write {path}: {err.strerror}") from err
 
 
-def _lock_with_deadline(descriptor: int) -> None:
-    deadline = time.monotonic() + _LOCK_DEADLINE
+def _lock_until(descriptor: int, deadline: float) -> None:
     while True:
         try:
             fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -193,7 +229,7 @@ def _lock_with_deadline(descriptor: int) -> None:
             if err.errno not in (errno.EAGAIN, errno.EACCES):
                 raise
         if time.monotonic() > deadline:
-            raise StateError(f"another kubesvc command has held {home()}/.lock for {_LOCK_DEADLINE:.0f} s")
+            raise StateError(f"another kubesvc command has held {home() / _LOCK} for {_LOCK_DEADLINE:.0f} s")
         time.sleep(_LOCK_INTERVAL)
 
 

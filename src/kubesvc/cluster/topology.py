@@ -1,9 +1,9 @@
 """P: a cluster as names and addresses, derived from a few facts so that nothing can disagree.
 
-    host ── ksv-<hash> .254 ─┐
-                             br0 .1   router namespace: API server, controllers, announcer
-                 eth0 .11 ───┤
-                 eth0 .12 ───┘        node namespaces: agent, proxy, pods behind cni0
+host ── ksv-<hash> .254 ─┐
+                         br0 .1   router namespace: API server, controllers, announcer
+             eth0 .11 ───┤
+             eth0 .12 ───┘        node namespaces: agent, proxy, pods behind cni0
 """
 
 import re
@@ -34,9 +34,20 @@ def check_name(name: str) -> str:
     """`name` itself if it is a short DNS label, else BadName."""
     if _NAME.fullmatch(name) is None:
         raise BadName(
-            f"cluster name {name!r}: want at most 30 lower-case letters, digits and '-', beginning and ending with a letter or digit"
+            f"cluster name {name!r}: want at most 30 lower-case letters, digits and '-',"
+            " beginning and ending with a letter or digit"
         )
     return name
+
+
+def namespace_prefix(name: str) -> str:
+    """What all namespaces of the cluster `name` begin with."""
+    return f"ksv-{name}-"
+
+
+def host_link(name: str) -> str:
+    """The one link in the host's namespace; a link name holds 15 bytes at most, hence the hash."""
+    return f"ksv-{sha256(name.encode()).hexdigest()[:8]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +71,8 @@ class Topology:
     node_count: int
 
     @property
-    def prefix(self) -> str:
-        """What all the cluster's namespaces begin with."""
-        return f"ksv-{self.name}-"
-
-    @property
     def router_netns(self) -> str:
-        return f"{self.prefix}router"
+        return f"{namespace_prefix(self.name)}router"
 
     @property
     def router_address(self) -> IPv4Address:
@@ -78,8 +84,7 @@ class Topology:
 
     @property
     def host_link(self) -> str:
-        """The one link in the host's namespace; a link name holds 15 bytes at most, hence the hash."""
-        return f"ksv-{sha256(self.name.encode()).hexdigest()[:8]}"
+        return host_link(self.name)
 
     @property
     def api_url(self) -> str:
@@ -97,7 +102,7 @@ class Topology:
         return tuple(
             NodeSite(
                 name=f"node-{number}",
-                netns=f"{self.prefix}node-{number}",
+                netns=f"{namespace_prefix(self.name)}node-{number}",
                 address=self.node_network[_FIRST_NODE + number - 1],
                 pod_cidr=subnets[number],
                 router_link=f"node-{number}",

@@ -1,0 +1,140 @@
+"""`up`: make a cluster, or repair one, and leave a supervisor behind."""
+
+import errno
+import fcntl
+import json
+import os
+import select
+import socket
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+
+from kubesvc.cluster.addresses import choose_networks
+from kubesvc.cluster.daemon import daemonise
+from kubesvc.cluster.ledger import ClusterError, Ledger, StateDirectory, StateError, clusters, locked_home
+from kubesvc.cluster.topology import MAX_NODES, check_name
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What `up` was asked for; None leaves the choice to kubesvc or to the existing cluster."""
+
+    name: str
+    nodes: int | None = None
+    proxy_mode: str | None = None
+    load_balancer: bool | None = None
+    pool: IPv4Network | None = None
+    node_network: IPv4Network | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Launched:
+    """`report` is the reading end of the new supervisor's pipe, or -1 when the cluster was running already."""
+
+    ledger: Ledger
+    state: StateDirectory
+    report: int
+    created: bool
+
+
+def launch(wanted: Wanted) -> Launched:
+    """Return as soon as a supervisor is on its way. Raises ClusterError, StateError, NoFreeNetwork, BadName."""
+    state = StateDirectory(check_name(wanted.name))
+    with locked_home():
+        ledger = state.read()
+        created = ledger is None
+        if ledger is None:
+            ledger = _new_cluster(state, wanted)
+        else:
+            _check_same(ledger, wanted)
+            if supervisor_alive(state):
+                return Launched(ledger, state, report=-1, created=False)
+        return Launched(ledger, state, report=daemonise(state), created=created)
+
+
+def supervisor_alive(state: StateDirectory) -> bool:
+    """Whether a supervisor holds its lock; the kernel lets go of it however the process ends."""
+    try:
+        descriptor = os.open(state.supervisor_lock, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as err:
+        if err.errno in (errno.EAGAIN, errno.EACCES):
+            return True
+        raise
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def read_report(descriptor: int, *, timeout: float) -> bool:
+    """Look at the supervisor's pipe: True once it has closed it, all roles started.
+
+    Raises ClusterError with what the supervisor said when it could not.
+    """
+    if descriptor < 0:
+        return True
+    if not select.select([descriptor], [], [], timeout)[0]:
+        return False
+    said = os.read(descriptor, 65536)
+    if not said:
+        return True
+    document = json.loads(said)
+    raise ClusterError(document["error"], document.get("hint", ""))
+
+
+def _new_cluster(state: StateDirectory, wanted: Wanted) -> Ledger:
+    from kubesvc.cluster.network import occupied_networks
+
+    nodes = 1 if wanted.nodes is None else wanted.nodes
+    if not 1 <= nodes <= MAX_NODES:
+        raise ClusterError(f"--nodes {nodes}: want 1 to {MAX_NODES}")
+    occupied = occupied_networks()
+    for other in clusters():
+        occupied += [other.topology.node_network, other.topology.pool]
+    networks = choose_networks(occupied, nodes=wanted.node_network, pool=wanted.pool)
+    ledger = Ledger(
+        name=wanted.name,
+        node_network=str(networks.nodes),
+        pool=str(networks.pool),
+        node_count=nodes,
+        api_port=_free_port(),
+        proxy_mode=wanted.proxy_mode or "nftables",
+        load_balancer=True if wanted.load_balancer is None else wanted.load_balancer,
+    )
+    try:
+        state.root.mkdir(mode=0o711, parents=True, exist_ok=True)
+    except OSError as err:
+        raise StateError(f"{state.root}: {err.strerror}") from err
+    state.write(ledger)
+    return ledger
+
+
+def _check_same(ledger: Ledger, wanted: Wanted) -> None:
+    """An existing cluster keeps its shape; asking for another one is refused, not ignored."""
+    asked = {
+        "--nodes": (wanted.nodes, ledger.node_count),
+        "--proxy-mode": (wanted.proxy_mode, ledger.proxy_mode),
+        "--load-balancer-pool": (wanted.pool and str(wanted.pool), ledger.pool),
+        "--node-network": (wanted.node_network and str(wanted.node_network), ledger.node_network),
+    }
+    for flag, (asked_value, has) in asked.items():
+        if asked_value is not None and asked_value != has:
+            raise ClusterError(
+                f"cluster {ledger.name!r} exists with {flag} {has}, not {asked_value}",
+                f"kubesvc down --name {ledger.name}, or another --name",
+            )
+    if wanted.load_balancer is not None and wanted.load_balancer != ledger.load_balancer:
+        word = "on" if wanted.load_balancer else "off"
+        raise ClusterError(
+            f"cluster {ledger.name!r} runs with its load balancer {'on' if ledger.load_balancer else 'off'}",
+            f"kubesvc load-balancer {word} --name {ledger.name}",
+        )
+
+
+def _free_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,48 @@
+"""The record of a cluster's processes: who runs, so that a new supervisor and `status` find them."""
+
+import json
+from dataclasses import asdict, dataclass
+
+from kubesvc.cluster.ledger import StateDirectory
+from kubesvc.cluster.processes import Process
+
+SUPERVISOR = "supervisor"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One role's process; `keeps` are the numbers of the descriptors it was given."""
+
+    pid: int
+    started: int
+    fingerprint: str = ""
+    keeps: tuple[int, ...] = ()
+
+    @property
+    def process(self) -> Process:
+        return Process(self.pid, self.started)
+
+
+def write_records(state: StateDirectory, records: dict[str, Record]) -> None:
+    """Replace the record as a whole. Losing it in a crash of the machine loses nothing: the processes are gone too."""
+    path = state.processes_file
+    beside = path.with_suffix(".new")
+    beside.write_text(json.dumps({name: asdict(record) for name, record in records.items()}, indent=1))
+    beside.replace(path)
+
+
+def running(state: StateDirectory) -> dict[str, Record]:
+    """The roles (and the supervisor) on record that are alive now."""
+    try:
+        document = json.loads(state.processes_file.read_text())
+        records = {name: _parse(entry) for name, entry in document.items()}
+    except (OSError, ValueError, TypeError, AttributeError, KeyError):
+        return {}
+    return {name: record for name, record in records.items() if record.process.alive()}
+
+
+def _parse(entry: dict[str, object]) -> Record:
+    keeps = entry["keeps"]
+    if not isinstance(keeps, list):
+        raise TypeError("keeps: want a list")
+    return Record(int(str(entry["pid"])), int(str(entry["started"])), str(entry["fingerprint"]), tuple(keeps))

@@ -1,0 +1,23 @@
+"""P: when a role that died may start again."""
+
+from dataclasses import dataclass
+
+_FIRST_DELAY = 0.1
+_MAX_DELAY = 10.0
+_STABLE_AFTER = 30.0
+
+
+@dataclass(slots=True)
+class RestartPolicy:
+    """At once after the first death, then after 0.1 s doubling to 10 s; 30 s alive forgive everything."""
+
+    failures: int = 0
+
+    def delay(self, *, lived: float) -> float:
+        """Seconds to wait after a death; `lived` is how long the role had run."""
+        if lived >= _STABLE_AFTER:
+            self.failures = 0
+        self.failures += 1
+        if self.failures == 1:
+            return 0.0
+        return min(_FIRST_DELAY * 2.0 ** min(self.failures - 2, 30), _MAX_DELAY)

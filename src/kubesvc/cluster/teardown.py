@@ -1,0 +1,86 @@
+"""`down`: take a cluster away, whatever state it is in, and leave the machine as it was before `up`.
+
+Works from the name alone when everything else is lost. The order makes it repeatable: what is found
+by looking (processes, mounts, namespaces) goes first, the ledger last.
+"""
+
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+from kubesvc.cluster.kubeconfig_files import KubeconfigError, uninstall
+from kubesvc.cluster.ledger import ClusterError, Ledger, StateDirectory, StateError, locked_home, remove_empty_home
+from kubesvc.cluster.network import cluster_namespaces, forget_netns_directory, has_host_link, remove_network
+from kubesvc.cluster.processes import StillRunning, find_members, kill_and_wait
+from kubesvc.cluster.topology import check_name
+from kubesvc.linux import libc
+from kubesvc.linux.mounts import DETACH, mount_points
+
+_ROUNDS = 10
+
+
+def destroy(name: str) -> list[str] | None:
+    """Remove the cluster `name`; None when there is nothing of it, else warnings about what was left alone."""
+    state = StateDirectory(check_name(name))
+    with locked_home():
+        if not _exists(state):
+            return None
+        ledger = _readable_ledger(state)
+        _end_processes(state)
+        warnings = _restore_kubeconfigs(ledger) if ledger is not None else []
+        _unmount_below(state.root)
+        remove_network(name)
+        _remove_tree(state.root)
+        forget_netns_directory()
+        remove_empty_home()
+    return warnings
+
+
+def _exists(state: StateDirectory) -> bool:
+    return state.root.exists() or bool(cluster_namespaces(state.name)) or has_host_link(state.name)
+
+
+def _readable_ledger(state: StateDirectory) -> Ledger | None:
+    try:
+        return state.read()
+    except StateError:
+        return None
+
+
+def _end_processes(state: StateDirectory) -> None:
+    """Kill until none is found: one that was being forked while we looked is found by the next look."""
+    for _ in range(_ROUNDS):
+        members = find_members(state.root, cluster_namespaces(state.name))
+        if not members:
+            return
+        try:
+            kill_and_wait(members)
+        except StillRunning as err:
+            raise ClusterError(f"cluster {state.name!r}: {err}", "run kubesvc down again") from err
+    raise ClusterError(f"cluster {state.name!r} starts processes faster than they end", "run kubesvc down again")
+
+
+def _restore_kubeconfigs(ledger: Ledger) -> list[str]:
+    warnings = []
+    for context in reversed(ledger.user_contexts):
+        try:
+            uninstall(context)
+        except KubeconfigError as err:
+            warnings.append(str(err))
+    return warnings
+
+
+def _unmount_below(root: Path) -> None:
+    below = [mount.path for mount in mount_points() if f"{mount.path}/".startswith(f"{root}/")]
+    for path in reversed(below):
+        with suppress(OSError):
+            libc.umount(path, DETACH)
+
+
+def _remove_tree(root: Path) -> None:
+    try:
+        shutil.rmtree(root)
+    except FileNotFoundError:
+        return
+    except OSError as err:
+        raise StateError(f"cannot remove {err.filename or root}: {err.strerror}") from err
