@@ -7,7 +7,7 @@ from kubesvc.api.quantity import canonical_quantity
 
 CONTAINER_FIELDS = ("initContainers", "containers", "ephemeralContainers")
 _MODE_0644 = 420
-_SOURCES = (
+VOLUME_SOURCES = (
     "hostPath", "emptyDir", "configMap", "secret", "downwardAPI", "projected", "persistentVolumeClaim", "nfs", "csi",
     "ephemeral", "image", "gcePersistentDisk", "awsElasticBlockStore", "gitRepo", "iscsi", "glusterfs", "rbd",
     "flexVolume", "cinder", "cephfs", "flocker", "fc", "azureFile", "azureDisk", "vsphereVolume", "quobyte",
@@ -130,7 +130,7 @@ def _canonicalize(resources: Document) -> None:
 
 
 def _default_volume(volume: Document) -> None:
-    if all(volume.get(source) is None for source in _SOURCES):
+    if all(volume.get(source) is None for source in VOLUME_SOURCES):
         volume["emptyDir"] = {}
     for field in ("configMap", "secret", "downwardAPI", "projected"):
         if volume.get(field) is not None:
