@@ -1,0 +1,106 @@
+"""The API server as a process: put together, started, kept, stopped."""
+
+import uuid
+from collections.abc import Sequence
+from ipaddress import ip_network
+from random import Random, SystemRandom
+
+from kubesvc import observe
+from kubesvc.aio.clock import Clock, SystemClock
+from kubesvc.api import resources as r
+from kubesvc.api.addresses import Network, parse_lenient_cidr
+from kubesvc.apiserver.allocator import AddressRange, PortRange
+from kubesvc.apiserver.api import Api
+from kubesvc.apiserver.authentication import Authenticator, read_tokens
+from kubesvc.apiserver.bootstrap import Bootstrap
+from kubesvc.apiserver.documents import from_record, is_terminating
+from kubesvc.apiserver.keys import prefix_of
+from kubesvc.apiserver.kinds import Conditional, CreatesOnUpdate, LeaseKind, Returned
+from kubesvc.apiserver.namespaces import NamespaceKind
+from kubesvc.apiserver.objects import Objects
+from kubesvc.apiserver.options import ApiServerOptions
+from kubesvc.apiserver.pods import PodKind
+from kubesvc.apiserver.resources import ResourceApi
+from kubesvc.apiserver.server import HttpServer, open_listener, tls_context
+from kubesvc.apiserver.services import ServiceKind
+from kubesvc.apiserver.system import SystemPaths
+from kubesvc.apiserver.tokens import Signer
+from kubesvc.store import Backend, SqliteBackend
+
+__all__ = ["ApiServerOptions", "run"]
+
+_KEEP_SECONDS = 10.0
+_log = observe.log("apiserver")
+
+
+async def run(options: ApiServerOptions) -> None:
+    """Serve the API until cancelled."""
+    clock = SystemClock()
+    backend = SqliteBackend.open(options.database)
+    metrics = observe.Registry()
+    objects = build_objects(backend, options, clock, SystemRandom())
+    server = HttpServer(build_api(backend, objects, options, clock, metrics), clock, metrics)
+    bootstrap = Bootstrap(
+        objects, _cidrs(options.service_cidr), address=options.advertise_address, port=options.advertise_port
+    )
+    listeners = options.listeners or (open_listener(options.bind_address, options.port),)
+    try:
+        await bootstrap.run(clock.now())
+        await server.listen(listeners, tls_context(options.tls_cert, options.tls_key))
+        _log.info("serving", addresses=",".join(str(one.getsockname()) for one in listeners))
+        while True:
+            await clock.sleep(_KEEP_SECONDS)
+            await bootstrap.run(clock.now())
+    finally:
+        await server.close()
+        await backend.close()
+
+
+def build_objects(backend: Backend, options: ApiServerOptions, clock: Clock, random: Random) -> Objects:
+    """The registry of all kinds over one store."""
+    low, high = options.node_port_range
+    services = ServiceKind(
+        backend, lambda: _ranges(backend, options), PortRange(low, high), random, clock.now, lambda: str(uuid.uuid4())
+    )
+    kinds = {
+        r.SERVICES: services,
+        r.PODS: PodKind(backend, random),
+        r.NAMESPACES: NamespaceKind(),
+        r.ENDPOINTS: CreatesOnUpdate(),
+        r.EVENTS: CreatesOnUpdate(),
+        r.LEASES: LeaseKind(),
+        r.ENDPOINTSLICES: Conditional(),
+        r.IPADDRESSES: Conditional(),
+        r.SERVICECIDRS: Conditional(),
+        r.SERVICEACCOUNTS: Returned(),
+    }
+    return Objects(backend, kinds, clock, random)
+
+
+def build_api(
+    backend: Backend, objects: Objects, options: ApiServerOptions, clock: Clock, metrics: observe.Registry
+) -> Api:
+    """The API over a store, as `server` serves it."""
+    signer = Signer(options.sa_signing_key.read_bytes())
+    authenticator = Authenticator(read_tokens(options.tokens_file), signer, clock, objects.latest)
+    resources = ResourceApi(backend, objects, clock, SystemRandom())
+    system = SystemPaths(metrics, {"ping": lambda: True, "log": lambda: True, "etcd": lambda: True})
+    return Api(authenticator, resources, system, {}, {})
+
+
+def _ranges(backend: Backend, options: ApiServerOptions) -> Sequence[AddressRange]:
+    """The ranges of all ServiceCIDRs that are not on their way out; the configured ones before there are any."""
+    found: dict[Network, None] = dict.fromkeys(_cidrs(options.service_cidr))
+    for record in backend.list(prefix_of(r.SERVICECIDRS)).records:
+        document = from_record(record)
+        if not is_terminating(document):
+            for text in document["spec"].get("cidrs") or ():
+                network = parse_lenient_cidr(text)
+                if network:
+                    found[network] = None
+    return [AddressRange(network) for network in found]
+
+
+def _cidrs(text: str) -> Sequence[Network]:
+    """One CIDR, or one per family separated by a comma; ValueError where it is none."""
+    return [ip_network(part.strip()) for part in text.split(",")]
