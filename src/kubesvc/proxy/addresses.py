@@ -1,0 +1,85 @@
+"""Addresses as canonical text, and what may not be one."""
+
+from collections.abc import Iterable
+from functools import lru_cache
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Interface,
+    IPv6Network,
+    collapse_addresses,
+    ip_address,
+    ip_interface,
+    ip_network,
+)
+
+from kubesvc.proxy.model import Family
+
+
+@lru_cache(maxsize=65536)
+def _parse(text: str) -> IPv4Address | IPv6Address | None:
+    try:
+        return ip_address(text.strip())
+    except ValueError:
+        return None
+
+
+def family_of(text: str) -> Family | None:
+    """The family of an address; None if the text is no address."""
+    address = _parse(text)
+    if address is None:
+        return None
+    return Family.IPV4 if address.version == 4 else Family.IPV6
+
+
+def canonical(text: str, family: Family) -> str | None:
+    """The shortest usual form of an address of this family; None for anything else."""
+    address = _parse(text)
+    if address is None or family_of(text) is not family:
+        return None
+    return str(address)
+
+
+def usable_endpoint(text: str, family: Family) -> str | None:
+    """Like `canonical`, but refuses what can never be an endpoint: loopback, link-local, multicast, unspecified."""
+    address = _parse(text)
+    if address is None or (address.version == 4) is not (family is Family.IPV4):
+        return None
+    if address.is_loopback or address.is_multicast or address.is_unspecified or address.is_link_local:
+        return None
+    return str(address)
+
+
+def canonical_range(text: str, family: Family) -> str | None:
+    """A CIDR of this family with its host bits cleared; None for anything else."""
+    try:
+        interface = ip_interface(text.strip())
+    except ValueError:
+        return None
+    if isinstance(interface, IPv6Interface) is not (family is Family.IPV6):
+        return None
+    return str(interface.network)
+
+
+def collapse_ranges(cidrs: Iterable[str]) -> tuple[str, ...]:
+    """The fewest CIDRs that hold the same addresses, in order; all of one family."""
+    networks = [ip_network(cidr) for cidr in cidrs]
+    four = [network for network in networks if isinstance(network, IPv4Network)]
+    six = [network for network in networks if isinstance(network, IPv6Network)]
+    return tuple(str(network) for network in (*collapse_addresses(four), *collapse_addresses(six)))
+
+
+def range_contains(cidr: str, address: str) -> bool:
+    """Whether `address` lies in `cidr`; both canonical."""
+    parsed = _parse(address)
+    network = ip_interface(cidr).network
+    return parsed is not None and parsed.version == network.version and parsed in network
+
+
+def range_family(cidr: str) -> Family | None:
+    """The family of a CIDR; None if the text is none."""
+    for family in Family:
+        if canonical_range(cidr, family) is not None:
+            return family
+    return None

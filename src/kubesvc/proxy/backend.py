@@ -1,0 +1,47 @@
+"""What a backend is to the proxier: one family's rules in the kernel."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from kubesvc.proxy.model import PortPlan, ServicePortName
+
+CRITICAL = (("default", "kubernetes"), ("kube-system", "kube-dns"))
+"""Services that others need to start: their rules are loaded first."""
+
+
+class BackendError(Exception):
+    """The kernel or its tools refuse to work; the message says what and how to go on."""
+
+
+@dataclass(slots=True)
+class SyncReport:
+    """What a sync did: kernel objects written, and service ports the kernel refused, with its reasons."""
+
+    writes: int = 0
+    refused: dict[ServicePortName, str] = field(default_factory=dict)
+
+
+class Backend(Protocol):
+    """Rules of one family. After a failed call, the next must be `full_sync`."""
+
+    async def sync(self, changes: Mapping[ServicePortName, PortPlan | None]) -> SyncReport:
+        """Put changed plans in force (None: the port is gone); raises BackendError."""
+        ...
+
+    async def full_sync(self, plans: Mapping[ServicePortName, PortPlan]) -> SyncReport:
+        """Make the kernel hold exactly these plans, whatever it holds; raises BackendError."""
+        ...
+
+    def intact(self) -> bool:
+        """Whether nobody else has changed our rules since the last sync; cheap."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the channel to the kernel; the rules stay."""
+        ...
+
+
+def by_urgency(names: Mapping[ServicePortName, PortPlan]) -> list[ServicePortName]:
+    """Critical Services first, the others in their order."""
+    return sorted(names, key=lambda name: (name.namespace, name.service) not in CRITICAL)

@@ -1,0 +1,257 @@
+"""Elements into the kernel: the nftables backend.
+
+The static table goes through libnftables, elements through a netlink socket; both live as long as
+the proxy. A batch that the kernel refuses changes nothing; the table is then read back and repaired,
+and a port whose elements are refused again is left out so that the others get theirs.
+"""
+
+import asyncio
+import os
+from collections.abc import Iterable, Mapping, Sequence
+
+from kubesvc.linux.netlink_wire import Denied, NetlinkError
+from kubesvc.linux.nfnetlink import BatchError
+from kubesvc.linux.nft import Nft, NftError
+from kubesvc.linux.nft_elements import ElementSocket, TableInfo
+from kubesvc.proxy.backend import BackendError, SyncReport, by_urgency
+from kubesvc.proxy.model import Family, PortPlan, ServicePortName
+from kubesvc.proxy.nftables.compile import sticky_chains_in
+from kubesvc.proxy.nftables.compiler import Compiler, Full
+from kubesvc.proxy.nftables.elements import Changes, ElementKey, Value
+from kubesvc.proxy.nftables.layout import COMMENT, fingerprint, replace_text, table_text
+from kubesvc.proxy.nftables.schema import from_kernel, set_types, to_kernel
+from kubesvc.proxy.nftables.sticky import replace_sticky
+from kubesvc.proxy.nftables.syntax import TABLE, nft_family
+from kubesvc.proxy.rules import RuleSettings
+
+CHUNK = 2000
+"""Elements per transaction: each holds the kernel's lock for some 20 ms at most."""
+_REPAIRS = 3
+
+OwnedChanges = tuple[ServicePortName | None, Changes]
+KernelElements = dict[ElementKey, Value]
+
+
+class NftablesBackend:
+    """One family's table."""
+
+    def __init__(self, settings: RuleSettings) -> None:
+        self.compiler = Compiler()
+        self._settings = settings
+        self._nft = _open_nft()
+        self._types = set_types(settings.family)
+        self._socket = ElementSocket(nft_family(settings.family), TABLE)
+        self._sticky: set[str] = set()
+        self._handle = 0
+        self._generation = 0
+        self._rules = 0
+        self._adopted = False
+
+    async def sync(self, changes: Mapping[ServicePortName, PortPlan | None]) -> SyncReport:
+        report = SyncReport()
+        owned = [(name, self._compile(name, changes[name], report)) for name in changes]
+        try:
+            self._make_sticky(owned)
+            await self._write(owned, report)
+        except (BatchError, NftError):
+            await self._repair(report)
+        return report
+
+    async def full_sync(self, plans: Mapping[ServicePortName, PortPlan]) -> SyncReport:
+        report = SyncReport()
+        found, info = self._read()
+        if not self._adopted:
+            self.compiler.adopt(found)
+        for name in [name for name in self.compiler.ledger.owners() if name not in plans]:
+            self.compiler.set_port(name, None)
+        for name in by_urgency(plans):
+            self._compile(name, plans[name], report)
+        self.compiler.forget()
+        self._adopted = True
+        await self._repair(report, (found, info))
+        return report
+
+    def intact(self) -> bool:
+        if self._socket.generation() == self._generation:
+            return True
+        info = self._socket.table()
+        if info is None or info.handle != self._handle or self._socket.count_rules() != self._rules:
+            return False
+        self._generation = self._socket.generation()
+        return True
+
+    def close(self) -> None:
+        self._socket.close()
+        self._nft.close()
+
+    def _compile(self, name: ServicePortName, plan: PortPlan | None, report: SyncReport) -> Changes:
+        try:
+            return self.compiler.set_port(name, plan)
+        except Full as err:
+            report.refused[name] = str(err)
+            return Changes()
+
+    def _read(self) -> tuple[KernelElements, TableInfo | None]:
+        """What the kernel holds now; nothing if there is no table or one that this version cannot read."""
+        try:
+            info = self._socket.table()
+            if info is None or not info.comment.startswith(COMMENT):
+                return {}, info
+            found: KernelElements = {}
+            for set_ in self._types.values():
+                found.update(from_kernel(set_, self._socket.list_elements(set_)))
+            return found, info
+        except Denied as err:
+            raise BackendError(f"nftables: {err} (root or CAP_NET_ADMIN is needed)") from err
+        except (NetlinkError, InterruptedError, KeyError, ValueError, IndexError):
+            return {}, TableInfo(0, "")
+
+    async def _repair(self, report: SyncReport, seen: tuple[KernelElements, TableInfo | None] | None = None) -> None:
+        """Bring the kernel to what the ledger says, leaving out ports whose elements it refuses."""
+        for attempt in range(_REPAIRS + 1):
+            found, info = seen or self._read()
+            seen = None
+            try:
+                found = self._make_table(found, info, report)
+                owned = self._difference(found)
+                self._make_sticky(owned)
+                await self._write(owned, report)
+                return
+            except NftError as err:
+                raise BackendError(str(err)) from err
+            except BatchError as err:
+                if attempt == _REPAIRS or not self._leave_out(err, report):
+                    raise BackendError(f"nftables: {err.strerror} while writing elements") from err
+
+    def _make_table(self, found: KernelElements, info: TableInfo | None, report: SyncReport) -> KernelElements:
+        """Make sure of the static table; return the elements that are in it afterwards."""
+        kept = sticky_chains_in(found)
+        if info is not None and info.comment == COMMENT + fingerprint(self._settings):
+            self._sticky |= kept
+        else:
+            needed = kept | {str(value) for key, value in self.compiler.ledger.items() if key[0] == "sticky"}
+            if info is not None and info.comment.startswith(COMMENT) and self._swap_rules(needed):
+                pass
+            else:
+                found = {}
+                self._socket.delete_table()
+                self._nft.run(table_text(self._settings, needed))
+            self._sticky = needed
+            report.writes += 1
+        self._remember()
+        return found
+
+    def _swap_rules(self, sticky: set[str]) -> bool:
+        try:
+            self._nft.run(replace_text(self._settings, sticky))
+        except NftError:
+            return False  # maps of another shape: the table has to be made anew
+        return True
+
+    def _difference(self, found: KernelElements) -> list[OwnedChanges]:
+        """Per owner what is missing or different in the kernel, critical owners first; then what is too much."""
+        ledger = self.compiler.ledger
+        surplus = dict(found)
+        owned: dict[ServicePortName | None, Changes] = {}
+        for owner, key, value in ledger.in_force():
+            if key in found and surplus.pop(key, value) == value:
+                continue
+            changes = owned.setdefault(owner, Changes())
+            if key in found:
+                changes.deletes.append((key, found[key]))
+            changes.adds.append((key, value))
+        result = list(owned.items())
+        if surplus:
+            result.append((None, Changes(deletes=sorted(surplus.items(), key=_addresses_first))))
+        return result
+
+    def _make_sticky(self, owned: Iterable[OwnedChanges]) -> None:
+        """Add affinity chains that elements are about to refer to."""
+        for _, changes in owned:
+            for key, value in changes.adds:
+                if key[0] == "sticky" and value not in self._sticky:
+                    self._nft.run(replace_sticky(self._settings.family, str(value)))
+                    self._sticky.add(str(value))
+                    self._rules = self._socket.count_rules()
+
+    async def _write(self, owned: Sequence[OwnedChanges], report: SyncReport) -> None:
+        for chunk in _chunks(owned):
+            deletes = [(owner, item) for owner, changes in chunk for item in changes.deletes]
+            adds = [(owner, item) for owner, changes in chunk for item in changes.adds]
+            try:
+                self._socket.commit(
+                    to_kernel(self._types, (item for _, item in deletes)),
+                    to_kernel(self._types, (item for _, item in adds)),
+                )
+            except BatchError as err:
+                err.owners = [(deletes + adds)[index][0] if index >= 0 else None for index, _ in err.failed]
+                raise
+            report.writes += len(deletes) + len(adds)
+            self._generation = self._socket.generation()
+            await asyncio.sleep(0)
+
+    def _leave_out(self, err: BatchError, report: SyncReport) -> bool:
+        """Take the ports of refused elements out; False if no port can be named."""
+        named = False
+        for owner, (_, code) in zip(err.owners, err.failed, strict=True):
+            if isinstance(owner, ServicePortName):
+                report.refused[owner] = f"the kernel refused its elements: {os.strerror(code)}"
+                self.compiler.set_port(owner, None)
+                named = True
+        return named
+
+    def _remember(self) -> None:
+        info = self._socket.table()
+        self._handle = info.handle if info else 0
+        self._rules = self._socket.count_rules()
+        self._generation = self._socket.generation()
+
+
+def _addresses_first(item: tuple[ElementKey, Value]) -> tuple[bool, str]:
+    return item[0][0] not in ("services", "node-ports"), str(item[0][0])
+
+
+def _chunks(owned: Iterable[OwnedChanges]) -> Iterable[list[OwnedChanges]]:
+    """Whole owners together up to the chunk size; the first owners soon, larger ones split."""
+    chunk: list[OwnedChanges] = []
+    size = 0
+    for owner, changes in owned:
+        if size and size + len(changes) > CHUNK:
+            yield chunk
+            chunk, size = [], 0
+        if len(changes) > CHUNK:
+            yield from ([(owner, part)] for part in _split(changes))
+        elif changes:
+            chunk.append((owner, changes))
+            size += len(changes)
+    if chunk:
+        yield chunk
+
+
+def _split(changes: Changes) -> Iterable[Changes]:
+    """Parts of one owner's changes: a replaced element stays in one part."""
+    replaced = {key for key, _ in changes.adds}
+    deletes = dict(item for item in changes.deletes if item[0] in replaced)
+    gone = [item for item in changes.deletes if item[0] not in replaced]
+    for start in range(0, len(gone), CHUNK):
+        yield Changes(deletes=gone[start : start + CHUNK])
+    for start in range(0, len(changes.adds), CHUNK):
+        adds = changes.adds[start : start + CHUNK]
+        yield Changes([(key, deletes[key]) for key, _ in adds if key in deletes], adds)
+
+
+def _open_nft() -> Nft:
+    try:
+        return Nft()
+    except NftError as err:
+        raise BackendError(str(err)) from err
+
+
+def remove_tables() -> list[str]:
+    """Delete the proxy's tables of both families; return the families where there was one."""
+    removed = []
+    for family in Family:
+        with ElementSocket(nft_family(family), TABLE) as socket:
+            if socket.delete_table():
+                removed.append(family.value)
+    return removed

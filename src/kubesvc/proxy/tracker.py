@@ -1,0 +1,118 @@
+"""The state of one family's proxy: what the informers said, and which Services that touches.
+
+Events go in, dirty Service keys come out, and a plan can be asked for at any key. Nothing here
+knows how rules are made or when.
+"""
+
+from collections.abc import Iterator
+
+from kubesvc.api import views
+from kubesvc.api.resources import Key
+from kubesvc.proxy.addresses import canonical
+from kubesvc.proxy.endpoints import LABEL_HEADLESS, LABEL_SERVICE_NAME, SliceEndpoints, parse_slice
+from kubesvc.proxy.model import (
+    EMPTY_SERVICE_PLAN,
+    Complaint,
+    Family,
+    NodeFacts,
+    ServicePlan,
+    ServicePort,
+    ServicePortName,
+)
+from kubesvc.proxy.plan import plan_service
+from kubesvc.proxy.services import parse_service
+
+LABEL_ZONE = "topology.kubernetes.io/zone"
+
+
+class Tracker:
+    """Services, slices and the node of one family."""
+
+    def __init__(self, family: Family, node_name: str) -> None:
+        self.family = family
+        self.node = NodeFacts(node_name)
+        self.dirty: set[Key] = set()
+        self._services: dict[Key, dict[ServicePortName, ServicePort]] = {}
+        self._slices: dict[Key, dict[str, SliceEndpoints]] = {}
+        self._owners: dict[Key, Key] = {}
+
+    def __iter__(self) -> Iterator[Key]:
+        return iter(self._services)
+
+    def __len__(self) -> int:
+        return len(self._services)
+
+    def set_service(self, key: Key, service: views.Service | None) -> tuple[Complaint, ...]:
+        """Take in the newest form of a Service, None when it is gone."""
+        ports, complaints = parse_service(service, self.family) if service is not None else ({}, ())
+        if ports != self._services.get(key, {}):
+            self.dirty.add(key)
+        if ports:
+            self._services[key] = ports
+        else:
+            self._services.pop(key, None)
+        return complaints
+
+    def set_slice(self, key: Key, slice_: views.EndpointSlice | None) -> tuple[Complaint, ...]:
+        """Take in the newest form of an EndpointSlice, None when it is gone."""
+        ports, complaints = parse_slice(slice_, self.family) if slice_ is not None else ({}, ())
+        owner = _owner(key, slice_)
+        previous = self._owners.get(key)
+        if previous is not None and previous != owner:
+            self._drop_slice(previous, key)
+        if owner is None:
+            return complaints
+        if not ports:
+            if previous is not None:
+                self._drop_slice(owner, key)
+            return complaints
+        slices = self._slices.setdefault(owner, {})
+        if slices.get(key.name) != ports:
+            slices[key.name] = ports
+            self.dirty.add(owner)
+        self._owners[key] = owner
+        return complaints
+
+    def set_node(self, node: views.Node | None) -> None:
+        """Take in this node; a new zone or address touches every Service."""
+        if node is None:
+            return
+        addresses = [canonical(a.address, self.family) for a in node.status.addresses or () if "IP" in a.type]
+        facts = NodeFacts(
+            name=self.node.name,
+            zone=(node.metadata.labels or {}).get(LABEL_ZONE, ""),
+            addresses=tuple(sorted({address for address in addresses if address})),
+        )
+        if facts != self.node:
+            self.node = facts
+            self.dirty.update(self._services)
+
+    def take_dirty(self) -> set[Key]:
+        """The keys to plan again; the caller owns them from here on."""
+        dirty, self.dirty = self.dirty, set()
+        return dirty
+
+    def plan(self, key: Key) -> ServicePlan:
+        """The plan of one Service; empty if there is no such Service in this family."""
+        ports = self._services.get(key)
+        if not ports:
+            return EMPTY_SERVICE_PLAN
+        slices = self._slices.get(key, {})
+        return plan_service(ports, (slices[name] for name in sorted(slices)), self.node)
+
+    def _drop_slice(self, owner: Key, key: Key) -> None:
+        self._owners.pop(key, None)
+        slices = self._slices.get(owner, {})
+        if slices.pop(key.name, None) is not None:
+            self.dirty.add(owner)
+        if not slices:
+            self._slices.pop(owner, None)
+
+
+def _owner(key: Key, slice_: views.EndpointSlice | None) -> Key | None:
+    if slice_ is None:
+        return None
+    labels = slice_.metadata.labels or {}
+    if LABEL_HEADLESS in labels or not labels.get(LABEL_SERVICE_NAME):
+        return None
+    return Key(key.namespace, labels[LABEL_SERVICE_NAME])
