@@ -24,7 +24,7 @@ from kubesvc.api.resources import Key
 from kubesvc.dns import endpoints, records, wire
 from kubesvc.dns.records import Record
 from kubesvc.dns.rows import undashed
-from kubesvc.dns.view import REVERSE_V4, REVERSE_V6, Dependency, View
+from kubesvc.dns.view import REVERSE_V6, Dependency, View
 from kubesvc.dns.wire import Type
 
 SCHEMA_VERSION = "1.1.0"
@@ -79,19 +79,22 @@ def find(view: View, name: bytes, qtype: int) -> Finding:
 
 def zone_of(view: View, name: bytes) -> bytes:
     """The zone of ours that `name` lies in, b"" if none."""
+    return _split(view, name)[0]
+
+
+def _split(view: View, name: bytes) -> tuple[bytes, list[str]]:
+    """The zone that `name` lies in, and the labels above it."""
     labels = wire.labels_of(name)
-    for zone in (view.domain, REVERSE_V4, REVERSE_V6):
-        suffix = wire.labels_of(zone)
+    for zone, suffix in view.zones:
         if labels[-len(suffix) :] == suffix:
-            return zone
-    return b""
+            return zone, [label.decode("latin-1") for label in labels[: -len(suffix)]]
+    return b"", []
 
 
 def _find_one(view: View, name: bytes, qtype: int) -> Finding:
-    zone = zone_of(view, name)
+    zone, above = _split(view, name)
     if not zone:
         return Finding(zone)
-    above = [label.decode("latin-1") for label in wire.labels_of(name)[: -len(wire.labels_of(zone))]]
     if zone == view.domain:
         node = _in_domain(view, name, above, qtype)
     else:

@@ -1,17 +1,21 @@
 """Finished replies, each kept until something it was made from changes.
 
-Bounded: when full, the older half goes, which costs its names one encoding each. Denials share
-the bound, so that a flood of random names takes no more memory than this.
+Bounded on two shelves, so that a flood of names that do not exist can neither grow the memory nor
+push out the names that do. When a shelf is full its oldest few go; that costs them one encoding.
 """
 
 from collections.abc import Hashable, Iterator
 from itertools import islice
 from typing import NamedTuple
 
-from kubesvc.dns.reply import Reply
 from kubesvc.dns.tally import Tally
 
-MAX_ENTRIES = 65_536
+MAX_KNOWN = 65_536
+MAX_DENIED = 8_192
+# Few at a time: no query has to wait for a big clearing-out.
+_BATCH = 64
+# Denials under one object beyond this many are worked out each time.
+_MAX_DENIED_PER_DEPENDENCY = 64
 
 
 class Entry(NamedTuple):
@@ -21,38 +25,48 @@ class Entry(NamedTuple):
     question_end: int
     bodies: Iterator[bytes]
     tally: Tally
-
-    @classmethod
-    def of(cls, reply: Reply, question_size: int, tally: Tally) -> "Entry":
-        return cls(reply.head, 12 + question_size, reply.bodies, tally)
+    depends: tuple[Hashable, ...]
 
 
 class Memo:
-    """Replies by key, and keys by what they depend on."""
+    """Replies by key on the shelves `known` and `denied`, and keys by what they depend on."""
 
-    def __init__(self, *, max_entries: int = MAX_ENTRIES) -> None:
-        self.entries: dict[bytes, Entry] = {}
+    def __init__(self, *, max_known: int = MAX_KNOWN, max_denied: int = MAX_DENIED) -> None:
+        self.known: dict[bytes, Entry] = {}
+        self.denied: dict[bytes, Entry] = {}
         self._keys: dict[Hashable, list[bytes]] = {}
-        self._max_entries = max_entries
+        self._max_known = max_known
+        self._max_denied = max_denied
 
-    def keep(self, key: bytes, entry: Entry, depends: tuple[Hashable, ...]) -> None:
-        """Remember `entry`; a reply that rests on nothing is valid for ever."""
-        if len(self.entries) >= self._max_entries:
-            self._drop_older_half()
-        self.entries[key] = entry
-        for dependency in depends:
-            self._keys.setdefault(dependency, []).append(key)
+    def keep(self, key: bytes, entry: Entry) -> None:
+        """Remember a reply with records; one that rests on nothing is valid for ever."""
+        self._put(self.known, self._max_known, key, entry)
+
+    def keep_denial(self, key: bytes, entry: Entry) -> None:
+        """Remember an NXDOMAIN."""
+        if all(len(self._keys.get(d, ())) < _MAX_DENIED_PER_DEPENDENCY for d in entry.depends):
+            self._put(self.denied, self._max_denied, key, entry)
 
     def forget(self, dependency: Hashable) -> None:
         """Drop every reply made from `dependency`."""
         for key in self._keys.pop(dependency, ()):
-            self.entries.pop(key, None)
+            for shelf in (self.known, self.denied):
+                entry = shelf.pop(key, None)
+                if entry is not None:
+                    self._unlink(key, entry)
 
-    def _drop_older_half(self) -> None:
-        for key in list(islice(self.entries, self._max_entries // 2)):
-            del self.entries[key]
-        self._keys = {
-            dependency: kept
-            for dependency, keys in self._keys.items()
-            if (kept := [key for key in keys if key in self.entries])
-        }
+    def _put(self, shelf: dict[bytes, Entry], limit: int, key: bytes, entry: Entry) -> None:
+        if len(shelf) >= limit:
+            for old in list(islice(shelf, _BATCH)):
+                self._unlink(old, shelf.pop(old))
+        shelf[key] = entry
+        for dependency in entry.depends:
+            self._keys.setdefault(dependency, []).append(key)
+
+    def _unlink(self, key: bytes, entry: Entry) -> None:
+        for dependency in entry.depends:
+            keys = self._keys.get(dependency)
+            if keys is not None and key in keys:
+                keys.remove(key)
+                if not keys:
+                    del self._keys[dependency]

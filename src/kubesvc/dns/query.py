@@ -12,6 +12,11 @@ _OPCODE = 0x7800
 # Bits of the query that the answer repeats: opcode, RD, CD.
 _ECHOED = _OPCODE | wire.FLAG_RD | wire.FLAG_CD
 
+_OPTION = wire.opt_record()
+_OPTION_DO = wire.opt_record(flags=wire.EDNS_DO)
+# Bits that may be set in a query whose reply is remembered under the query's own bytes.
+_PLAIN_FLAGS = wire.FLAG_RD | wire.FLAG_AD | wire.FLAG_CD
+
 
 class Query(NamedTuple):
     """One well-formed question. `name` is lower-case; `question` keeps the asker's spelling."""
@@ -30,6 +35,13 @@ class Query(NamedTuple):
     @property
     def echoed_flags(self) -> int:
         return wire.FLAG_QR | self.flags & _ECHOED
+
+    @property
+    def option(self) -> bytes:
+        """The OPT record that the reply carries, b"" when the asker speaks no EDNS."""
+        if not self.has_edns:
+            return b""
+        return _OPTION_DO if self.dnssec_ok else _OPTION
 
 
 class Rejection(NamedTuple):
@@ -68,7 +80,8 @@ def _parse(message: bytes, header: wire.Header) -> Query | Rejection:
     if len(options) > 1 or (options and options[0].owner != wire.ROOT):
         raise wire.BadMessage("more than one OPT record, or one with a name")
     question = message[wire.HEADER_SIZE : at]
-    plain = not header.additionals and at == len(message)
+    is_usual = not header.flags & ~_PLAIN_FLAGS
+    plain = is_usual and not header.additionals and at == len(message)
     if not options:
         size = wire.UDP_PLAIN_LIMIT
         return Query(message[:2], header.flags, question, name.lower(), qtype, qclass, False, False, size, plain)
@@ -77,7 +90,8 @@ def _parse(message: bytes, header: wire.Header) -> Query | Rejection:
     dnssec_ok = bool(option.ttl & wire.EDNS_DO)
     if version:
         return Rejection(_bad_version(message, header.flags, question, dnssec_ok=dnssec_ok), Rcode.BADVERS)
-    plain = header.additionals == 1 and not option.rdata_size and option.rdata_at == len(message)
+    plain = is_usual and header.additionals == 1 and not option.rdata_size and option.rdata_at == len(message)
+    plain = plain and not option.ttl & ~wire.EDNS_DO
     size = max(option.class_, wire.UDP_PLAIN_LIMIT)
     return Query(message[:2], header.flags, question, name.lower(), qtype, qclass, True, dnssec_ok, size, plain)
 

@@ -20,7 +20,13 @@ class Record(NamedTuple):
     source: str = ""
 
     def encode(self, compressor: Compressor) -> bytes:
-        rdata = compressor.shorten(self.rdata) if self.type in _ONE_NAME else self.rdata
+        rdata = self.rdata
+        if self.type in _ONE_NAME:
+            rdata = compressor.shorten(rdata)
+        elif self.type == Type.SOA:
+            primary, at = wire.read_name(rdata, 0)
+            contact, at = wire.read_name(rdata, at)
+            rdata = compressor.shorten(primary) + compressor.shorten(contact) + rdata[at:]
         return wire.encode_record(compressor.shorten(self.owner), self.type, self.ttl, rdata)
 
 

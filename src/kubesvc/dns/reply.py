@@ -47,7 +47,7 @@ def compose(
     come back by TCP still gets something to connect to.
     """
     compressor = wire.Compressor(query.name)
-    option = wire.opt_record(flags=wire.EDNS_DO if query.dnssec_ok else 0) if query.has_edns else b""
+    option = query.option
     fixed, turning = _encode_answers(answers, compressor, turn)
     encoded_authority = [record.encode(compressor) for record in authority]
     encoded_additional = [record.encode(compressor) for record in additional]

@@ -5,8 +5,8 @@ finished reply. What is not there is parsed, looked up, encoded once, and rememb
 something it rests on changes. Names that lie outside are handed back to be asked elsewhere.
 """
 
-from collections.abc import Hashable
 from enum import StrEnum
+from itertools import repeat
 from typing import NamedTuple
 
 from kubesvc.dns import records, wire
@@ -62,7 +62,9 @@ class Responder:
         self._recursion = recursion
         self._outside = outside
         self._memo = Memo()
-        self._replies = self._memo.entries
+        self._known = self._memo.known
+        self._denied = self._memo.denied
+        self._denials: dict[tuple[bytes, int], bytes] = {}
         self._turn = 0
 
     def apply(self, row: Row) -> None:
@@ -72,7 +74,8 @@ class Responder:
 
     def answer(self, message: bytes) -> bytes | Pending | None:
         """Answer a datagram: the reply, None for silence, or what must be asked upstream."""
-        entry = self._replies.get(message[2:].lower())
+        key = message[2:].lower()
+        entry = self._known.get(key) or self._denied.get(key)
         if entry is None:
             return self._work_out(message, udp=True)
         entry.tally.count += 1
@@ -80,7 +83,8 @@ class Responder:
 
     def answer_stream(self, message: bytes) -> bytes | Pending | None:
         """Answer a message that came by TCP, where only 64 KiB limit the reply."""
-        entry = self._replies.get(message[2:].lower())
+        key = message[2:].lower()
+        entry = self._known.get(key) or self._denied.get(key)
         if entry is None:
             return self._work_out(message, udp=False)
         entry.tally.count += 1
@@ -139,52 +143,71 @@ class Responder:
             return self._short(query, b"", Rcode[self._outside.name])
         # With no upstream, what a CNAME points to outside is simply not said.
         rcode = Rcode.NOERROR if finding.exists or finding.chase else Rcode.NXDOMAIN
-        has_data = bool(finding.records) and (bool(finding.chase) or self._is_final(finding, query.qtype))
-        self._turn += 1
-        reply = compose(
-            query,
-            rcode=rcode,
-            flags=wire.FLAG_AA | self._available,
-            limit=limit,
-            answers=finding.records,
-            authority=() if has_data else (self._denial(finding.zone),),
-            additional=finding.additional,
-            turn=self._turn,
-        )
+        if not finding.records:
+            reply = self._denial(query, finding.zone, rcode)
+        else:
+            self._turn += 1
+            is_complete = bool(finding.chase) or _is_final(finding, query.qtype)
+            reply = compose(
+                query,
+                rcode=rcode,
+                flags=wire.FLAG_AA | self._available,
+                limit=limit,
+                answers=finding.records,
+                authority=() if is_complete else (self._soa(finding.zone),),
+                additional=finding.additional,
+                turn=self._turn,
+            )
         tally = self.tallies.of(finding.zone, query.qtype, rcode)
         tally.count += 1
-        if not reply.cut:
-            self._remember(message, query, reply, finding.depends, Entry.of(reply, len(query.question), tally))
+        if not reply.cut and _is_keyed_by(query, message, reply.size):
+            entry = Entry(reply.head, wire.HEADER_SIZE + len(query.question), reply.bodies, tally, finding.depends)
+            keep = self._memo.keep_denial if rcode == Rcode.NXDOMAIN else self._memo.keep
+            keep(message[2:].lower(), entry)
         return reply.to(query)
 
-    @staticmethod
-    def _is_final(finding: Finding, qtype: int) -> bool:
-        return finding.records[-1].type != Type.CNAME or qtype in (Type.CNAME, Type.ANY)
+    def _denial(self, query: Query, zone: bytes, rcode: int) -> Reply:
+        """NXDOMAIN or NODATA, put together from finished parts: of all answers the cheapest.
 
-    def _remember(
-        self, message: bytes, query: Query, reply: Reply, depends: tuple[Hashable, ...], entry: Entry
-    ) -> None:
-        """Keep the reply if its key stands for this query alone and it fits every way of asking.
-
-        Keys are lower-cased whole, number bytes too: a query that has a letter's value in one of
-        those could be taken for another, and is worked out each time.
+        Any client accepts 512 bytes, and question, SOA and OPT together stay below that.
         """
-        tail = message[wire.HEADER_SIZE + len(query.question) - 4 :]
-        if (
-            query.plain
-            and tail == tail.lower() == tail.upper()
-            and reply.size <= min(query.payload, wire.UDP_EDNS_LIMIT)
-        ):
-            self._memo.keep(message[2:].lower(), entry, depends)
+        offset = wire.HEADER_SIZE + len(query.name) - (len(zone) or 1)
+        body = self._denials.get((zone, offset))
+        if body is None:
+            body = self._denials[zone, offset] = self._soa(zone).encode(
+                wire.Compressor(zone or wire.ROOT, starts_at=offset)
+            )
+        option = query.option
+        head = wire.header_bytes(
+            query.echoed_flags | wire.FLAG_AA | self._available | rcode, authorities=1, additionals=bool(option)
+        )
+        size = wire.HEADER_SIZE + len(query.question) + len(body) + len(option)
+        return Reply(head, repeat(body + option), size)
 
     @property
     def _available(self) -> int:
         return wire.FLAG_RA if self._recursion else 0
 
-    def _denial(self, zone: bytes) -> Record:
+    def _soa(self, zone: bytes) -> Record:
         policy = self.view.policy
         return records.soa(zone or wire.ROOT, policy.ttl, primary=self.view.ns_name, serial=policy.serial)
 
     def _short(self, query: Query, zone: bytes, rcode: Rcode) -> bytes:
         self.tallies.of(zone, query.qtype, rcode).count += 1
         return compose(query, rcode=rcode, flags=self._available, limit=wire.MAX_MESSAGE).to(query)
+
+
+def _is_final(finding: Finding, qtype: int) -> bool:
+    return finding.records[-1].type != Type.CNAME or qtype in (Type.CNAME, Type.ANY)
+
+
+def _is_keyed_by(query: Query, message: bytes, reply_size: int) -> bool:
+    """Whether the lower-cased message stands for this query alone, and the reply suits all who send it.
+
+    Keys are lower-cased whole, number bytes too: a query that has a letter's value in one of those
+    could be taken for another, and is worked out each time.
+    """
+    tail = message[wire.HEADER_SIZE + len(query.name) :]
+    return (
+        query.plain and tail == tail.lower() == tail.upper() and reply_size <= min(query.payload, wire.UDP_EDNS_LIMIT)
+    )

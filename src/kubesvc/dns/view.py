@@ -37,6 +37,7 @@ class View:
     def __init__(self, policy: Policy = Policy()) -> None:
         self.policy = policy
         self.domain = wire.name_from_text(policy.domain)
+        self.zones = [(zone, wire.labels_of(zone)) for zone in (self.domain, REVERSE_V4, REVERSE_V6)]
         self.ns_name = wire.name_from_text(f"{policy.ns_name}.{policy.domain}")
         self.services: dict[Key, ServiceRow] = {}
         self._slices: dict[Key, dict[str, SliceRow]] = {}

@@ -253,12 +253,13 @@ class Compressor:
     rotated or dropped without being encoded again.
     """
 
-    def __init__(self, question_name: bytes) -> None:
+    def __init__(self, name: bytes, *, starts_at: int = HEADER_SIZE) -> None:
+        """Point into `name`, the question's or its end, which stands at offset `starts_at`."""
         self._suffixes: dict[bytes, bytes] = {}
         at = 0
-        while question_name[at]:
-            self._suffixes[question_name[at:]] = _POINTER.pack(0xC000 | HEADER_SIZE + at)
-            at += question_name[at] + 1
+        while name[at]:
+            self._suffixes[name[at:]] = _POINTER.pack(0xC000 | starts_at + at)
+            at += name[at] + 1
 
     def shorten(self, name: bytes) -> bytes:
         """`name` with its longest suffix that the question holds replaced by a pointer."""
