@@ -5,6 +5,7 @@ import fcntl
 import json
 import os
 import select
+import signal
 import socket
 from dataclasses import dataclass
 from ipaddress import IPv4Network
@@ -12,6 +13,7 @@ from ipaddress import IPv4Network
 from kubesvc.cluster.addresses import choose_networks
 from kubesvc.cluster.daemon import daemonise
 from kubesvc.cluster.ledger import ClusterError, Ledger, StateDirectory, StateError, clusters, locked_home
+from kubesvc.cluster.records import SUPERVISOR, running
 from kubesvc.cluster.topology import MAX_NODES, check_name
 
 
@@ -50,6 +52,23 @@ def launch(wanted: Wanted) -> Launched:
             if supervisor_alive(state):
                 return Launched(ledger, state, report=-1, created=False)
         return Launched(ledger, state, report=daemonise(state), created=created)
+
+
+def switch_load_balancer(name: str, *, on: bool) -> tuple[Ledger, bool]:
+    """Switch the provider of a running cluster; returns its ledger and whether anything changed."""
+    state = StateDirectory(check_name(name))
+    with locked_home():
+        ledger = state.read()
+        if ledger is None:
+            raise ClusterError(f"there is no cluster {name!r}", f"sudo kubesvc up --name {name}")
+        if ledger.load_balancer == on:
+            return ledger, False
+        ledger = state.update(load_balancer=on)
+        supervisor = running(state).get(SUPERVISOR)
+        if supervisor is None:
+            raise ClusterError(f"the supervisor of cluster {name!r} is not running", f"sudo kubesvc up --name {name}")
+        os.kill(supervisor.pid, signal.SIGHUP)
+    return ledger, True
 
 
 def supervisor_alive(state: StateDirectory) -> bool:
@@ -105,7 +124,7 @@ def _new_cluster(state: StateDirectory, wanted: Wanted) -> Ledger:
         load_balancer=True if wanted.load_balancer is None else wanted.load_balancer,
     )
     try:
-        state.root.mkdir(mode=0o711, parents=True, exist_ok=True)
+        state.root.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as err:
         raise StateError(f"{state.root}: {err.strerror}") from err
     state.write(ledger)

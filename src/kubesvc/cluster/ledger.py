@@ -161,6 +161,14 @@ def clusters() -> list[Ledger]:
     return found
 
 
+def cluster_names() -> list[str]:
+    """Every name with a state directory, also of clusters whose ledger is lost."""
+    try:
+        return sorted(entry.name for entry in os.scandir(home()) if entry.is_dir())
+    except FileNotFoundError:
+        return []
+
+
 @contextmanager
 def locked_home() -> Iterator[None]:
     """Hold the machine-wide lock: choosing networks and making or removing a cluster happen one at a time.

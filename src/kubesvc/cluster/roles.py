@@ -67,6 +67,11 @@ def compose(state: StateDirectory, ledger: Ledger, sockets: tuple[socket.socket,
     )
 
 
+def role_places(ledger: Ledger) -> dict[str, str]:
+    """The namespace of each role, by the role's name."""
+    return {role.name: role.namespace for role in compose(StateDirectory(ledger.name), ledger, ())}
+
+
 def _node_roles(state: StateDirectory, ledger: Ledger, node: NodeSite) -> tuple[Role, ...]:
     return (
         Role(f"{node.name}.agent", node.netns, _agent(state, ledger, node)),

@@ -1,0 +1,1 @@
+"""The `kubesvc` command: data on stdout, everything for a person on stderr."""

@@ -1,0 +1,88 @@
+"""The entry point: find the command, import it alone, turn refusals into sentences and exit codes."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import NoReturn
+
+from kubesvc.cli import exits
+from kubesvc.cli.commands import Command, did_you_mean, find_command, overview
+from kubesvc.cli.output import say, say_error
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argparse parser that speaks as the rest of the command does."""
+
+    def error(self, message: str) -> NoReturn:
+        say_error(message, f"{self.prog} --help")
+        sys.exit(exits.USAGE)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run `kubesvc` with these arguments (default: the process's) and return the exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        return _help(arguments[1:])
+    if arguments[0] == "--version":
+        arguments = ["version"]
+    command = find_command(arguments[0])
+    if command is None:
+        near = did_you_mean(arguments[0])
+        say_error(f"unknown command {arguments[0]!r}", f"did you mean kubesvc {near}?" if near else "kubesvc --help")
+        return exits.USAGE
+    return run_command(command, arguments[1:])
+
+
+def parser_of(command: Command) -> argparse.ArgumentParser:
+    """The parser of one command, built by its module."""
+    parser = _Parser(
+        prog=f"kubesvc {command.name}",
+        description=command.summary[0].upper() + command.summary[1:] + ".",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.set_defaults(command=command.name)
+    import_module(f"kubesvc.cli.{command.module}").add_arguments(parser)
+    return parser
+
+
+def run_command(command: Command, arguments: Sequence[str]) -> int:
+    """Parse and run; every refusal becomes `error:` and `hint:` lines and its exit code."""
+    try:
+        args = parser_of(command).parse_args(arguments)
+        code = import_module(f"kubesvc.cli.{command.module}").run(args)
+        sys.stdout.flush()
+        return int(code)
+    except BrokenPipeError:
+        # The reader has seen enough; nothing more can be written, not even at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return exits.FAILED
+    except KeyboardInterrupt:
+        say("interrupted")
+        return exits.INTERRUPTED
+    except exits.Refusal as err:
+        say_error(str(err), err.hint)
+        return err.code
+    except Exception as err:
+        from kubesvc.cli.failures import explain
+
+        refusal = explain(err)
+        if refusal is None:
+            raise
+        say_error(str(refusal), refusal.hint)
+        return refusal.code
+
+
+def _help(rest: Sequence[str]) -> int:
+    command = find_command(rest[0]) if rest else None
+    if command is not None:
+        parser_of(command).print_help()
+    else:
+        print(overview())
+    return exits.SUCCESS
+
+
+if __name__ == "__main__":
+    sys.exit(main())
