@@ -8,6 +8,7 @@ from kubesvc.api.status import BadRequest
 from kubesvc.apiserver.answers import JSON, Answer
 from kubesvc.apiserver.documents import Document, from_json, to_json
 from kubesvc.apiserver.negotiation import Form, Format
+from kubesvc.apiserver.printers import table
 from kubesvc.apiserver.reading import Listing
 
 _YAML = "application/yaml"
@@ -74,25 +75,13 @@ def _table(
     now: datetime,
     include: str,
 ) -> Document:
-    from kubesvc.apiserver.printers import table
-
-    columns, rows = table(resource, documents, now=now)
-    return {
-        "kind": "Table",
-        "apiVersion": f"meta.k8s.io/{wanted.version}",
-        "metadata": metadata,
-        "columnDefinitions": columns,
-        "rows": [_row(cells, document, wanted, include) for cells, document in zip(rows, documents, strict=True)],
-    }
-
-
-def _row(cells: Sequence[object], document: Document, wanted: Format, include: str) -> Document:
-    row: Document = {"cells": cells}
-    if include == "Object":
-        row["object"] = document
-    elif include != "None":
-        row["object"] = _partial(document, wanted)
-    return row
+    shown = table(resource, documents, now, include_object="None")
+    for row, document in zip(shown["rows"], documents, strict=True):
+        if include == "Object":
+            row["object"] = document
+        elif include != "None":
+            row["object"] = _partial(document, wanted)
+    return {**shown, "apiVersion": f"meta.k8s.io/{wanted.version}", "metadata": metadata}
 
 
 def _partial(document: Document, wanted: Format) -> Document:
