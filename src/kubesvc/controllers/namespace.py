@@ -66,11 +66,8 @@ def _conditions(inputs: Inputs, now: datetime) -> list[Change]:
     if {(condition["type"], condition["reason"]) for condition in new} <= known:
         return []
     kept = [condition for condition in old if condition["type"] not in {c["type"] for c in new}]
-    return [
-        Patch(
-            NAMESPACES, key_of(inputs.namespace.metadata), {"status": {"conditions": kept + new}}, subresource="status"
-        )
-    ]
+    patch = {"status": {"conditions": kept + new}}
+    return [Patch(NAMESPACES, key_of(inputs.namespace.metadata), patch, subresource="status")]
 
 
 def _remaining(contents: Sequence[Member]) -> str:

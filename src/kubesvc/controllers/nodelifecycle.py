@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from kubesvc.api.resources import NODES, PODS
-from kubesvc.api.views import Node, NodeCondition, Pod, Taint, Toleration
+from kubesvc.api.views import Node, NodeCondition, Pod, PodCondition, Taint, Toleration
 from kubesvc.controllers.changes import Change, Delete, Document, Later, Note, Patch, Tell
 from kubesvc.controllers.meta import key_of, parse_time, reference, stamp
 from kubesvc.controllers.pods import is_over, is_ready
@@ -129,12 +129,8 @@ def _mark_not_ready(pod: Pod, now: datetime) -> list[Change]:
     """Take the pod out of its Services: nobody knows whether it still answers."""
     if not is_ready(pod):
         return []
-    conditions = [
-        msgspec.structs.replace(found, status="False", last_transition_time=stamp(now))
-        if found.type == "Ready"
-        else found
-        for found in pod.status.conditions or ()
-    ]
+    kept = [found for found in pod.status.conditions or () if found.type != "Ready"]
+    conditions = [*kept, PodCondition(type="Ready", status="False", last_transition_time=stamp(now))]
     patch = {
         "metadata": {"resourceVersion": pod.metadata.resource_version, "uid": pod.metadata.uid},
         "status": {"conditions": msgspec.to_builtins(conditions)},

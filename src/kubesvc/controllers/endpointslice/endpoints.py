@@ -29,6 +29,23 @@ def belongs(pod: Pod, *, include_terminating: bool = True) -> bool:
     return include_terminating or pod.metadata.deletion_timestamp is None
 
 
+def facts(pod: Pod) -> tuple[object, ...]:
+    """All of a pod that endpoints are made of; while it stays the same, no Service need be looked at."""
+    meta, spec, status = pod.metadata, pod.spec, pod.status
+    return (
+        meta.uid,
+        meta.labels,
+        meta.deletion_timestamp is None,
+        spec.node_name,
+        spec.hostname,
+        spec.subdomain,
+        is_over(pod),
+        is_ready(pod),
+        status.pod_ip,
+        status.pod_ips,
+    )
+
+
 def is_headless(service: Service) -> bool:
     return service.spec.cluster_ip == "None"
 

@@ -122,11 +122,10 @@ def binding(pod: Pod, node_name: str) -> Change:
         "metadata": {"name": meta.name, "namespace": meta.namespace, "uid": meta.uid},
         "target": {"apiVersion": "v1", "kind": "Node", "name": node_name},
     }
-    message = f"Successfully assigned {key_of(meta)} to {node_name}"
     note = Note(
         reference(PODS, meta),
         "Scheduled",
-        message,
+        f"Successfully assigned {key_of(meta)} to {node_name}",
         failure_reason="FailedScheduling",
         failure_message="binding rejected: ",
     )
@@ -135,8 +134,6 @@ def binding(pod: Pod, node_name: str) -> Change:
 
 def unschedulable(pod: Pod, message: str, *, now: datetime) -> list[Change]:
     """The condition and the Event, once per reason."""
-    about = reference(PODS, pod.metadata)
-    changes: list[Change] = [Tell(Note(about, "FailedScheduling", message, type="Warning"))]
     found = condition(pod, "PodScheduled")
     if found is not None and (found.status, found.reason, found.message) == ("False", "Unschedulable", message):
         return []
@@ -147,4 +144,5 @@ def unschedulable(pod: Pod, message: str, *, now: datetime) -> list[Change]:
         "metadata": {"uid": pod.metadata.uid, "resourceVersion": pod.metadata.resource_version},
         "status": {"conditions": msgspec.to_builtins([*kept, new])},
     }
-    return [*changes, Patch(PODS, key_of(pod.metadata), patch, subresource="status")]
+    told = Tell(Note(reference(PODS, pod.metadata), "FailedScheduling", message, type="Warning"))
+    return [told, Patch(PODS, key_of(pod.metadata), patch, subresource="status")]
