@@ -52,16 +52,16 @@ class Authenticator:
         token = token.strip()
         if scheme.lower() != "bearer" or not token:
             raise refusals.unauthorized()
-        known = self._tokens.get(token)
-        if known:
-            return known
         try:
-            return self.review(token, (ISSUER,))
+            return self.identify(token, (ISSUER,))
         except TokenRefused as err:
             raise refusals.unauthorized() from err
 
-    def review(self, token: str, audiences: Sequence[str]) -> User:
-        """The user of a ServiceAccount token; raises TokenRefused, also when what it is bound to is gone."""
+    def identify(self, token: str, audiences: Sequence[str]) -> User:
+        """The user of a token; raises TokenRefused, also when what a ServiceAccount's token is bound to is gone."""
+        known = self._tokens.get(token)
+        if known:
+            return known
         claims = self._signer.verify(token, audiences=audiences, now=int(self._clock.now().timestamp()))
         return self._service_account(claims)
 

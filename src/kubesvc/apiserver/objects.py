@@ -18,7 +18,14 @@ from kubesvc.api.names import SUFFIX_LENGTH, generated_name, generated_suffix
 from kubesvc.api.resources import Resource
 from kubesvc.api.status import InternalError
 from kubesvc.api.strategy import prepare_create, prepare_finalize, prepare_status_update, prepare_update
-from kubesvc.api.validation import invalid, invalid_error, validate_create, validate_status_update, validate_update
+from kubesvc.api.validation import (
+    FieldError,
+    invalid,
+    invalid_error,
+    validate_create,
+    validate_status_update,
+    validate_update,
+)
 from kubesvc.apiserver import refusals
 from kubesvc.apiserver.documents import (
     Document,
@@ -129,7 +136,7 @@ class Objects:
     ) -> Result:  # fmt: skip
         """Replace an object by what `change` makes of its newest state.
 
-        `change` must return a document of its own, and may be called more than once.
+        `change` gets a document of its own, to alter or to keep, and may be called more than once.
         `must_be_conditional` refuses documents without a resourceVersion where the kind demands one.
         """
         key = key_of(resource, namespace, name)
@@ -137,8 +144,7 @@ class Objects:
             record = self.backend.latest(key)
             if record is None:
                 raise refusals.not_found(resource, name)
-            old = from_record(record)
-            new = change(old)
+            old, new = from_record(record), change(from_record(record))
             place(resource, new, namespace=namespace, name=name)
             if must_be_conditional and not self.kind(resource).unconditional_update:
                 _require_revision(resource, new)
@@ -158,17 +164,18 @@ class Objects:
         """The writes of an update; none when nothing changed."""
         kind = self.kind(resource)
         extra: Sequence[Write] = ()
+        errors: Sequence[FieldError] = ()
         apply_defaults(resource, new)
-        if subresource == "finalize":
-            prepare_finalize(new, old)
-        elif subresource == "status":
+        if subresource == "status":
             prepare_status_update(resource, new, old)
             errors = validate_status_update(resource, new, old)
-        else:
+        elif subresource == "finalize":
+            prepare_finalize(new, old)
+        elif not subresource:
             prepare_update(resource, new, old)
             extra = kind.allocate(new, old)
             errors = validate_update(resource, new, old)
-        if subresource != "finalize" and errors:
+        if errors:
             raise invalid_error(resource, new["metadata"]["name"], errors)
         if is_terminating(new) and kind.may_go(new):
             last_words = to_value(resource, new)

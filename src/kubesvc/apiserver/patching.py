@@ -17,8 +17,8 @@ from kubesvc.apiserver.request import Call
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
 STRATEGIC_PATCH = "application/strategic-merge-patch+json"
-APPLY_PATCH = "application/apply-patch+yaml"
 _ACCEPTED = (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH)
+Patcher = Callable[[Any, Any], Any]
 
 
 def patch_change(call: Call, resource: Resource, validation: FieldValidation) -> Callable[[Document], Document]:
@@ -26,9 +26,8 @@ def patch_change(call: Call, resource: Resource, validation: FieldValidation) ->
 
     Warnings about unknown fields go to `call`.
     """
-    kind = media_type(call.headers.get("Content-Type", ""))
-    apply = _patcher(kind, resource)
-    patch = _decode(call.body)
+    apply = patcher(call.headers.get("Content-Type", ""), resource.schema_type)
+    patch = decode_patch(call.body)
 
     def change(old: Document) -> Document:
         new = apply(old, patch)
@@ -42,19 +41,22 @@ def patch_change(call: Call, resource: Resource, validation: FieldValidation) ->
     return change
 
 
-def _patcher(kind: str, resource: Resource) -> Callable[[Any, Any], Any]:
+def patcher(content_type: str, type_name: str) -> Patcher:
+    """The function that applies patches of a content type to documents of a schema type."""
+    kind = media_type(content_type)
     if kind == JSON_PATCH:
         return apply_json_patch
     if kind == MERGE_PATCH:
         return apply_merge_patch
     if kind == STRATEGIC_PATCH:
-        return lambda document, patch: apply_strategic_merge_patch(document, patch, resource.schema_type)
+        return lambda document, patch: apply_strategic_merge_patch(document, patch, type_name)
     raise UnsupportedMediaType(
         "the body of the request was in an unknown format - accepted media types include: " + ", ".join(_ACCEPTED)
     )
 
 
-def _decode(body: bytes) -> Any:
+def decode_patch(body: bytes) -> Any:
+    """The JSON of a patch; BadRequest where it is none."""
     try:
         return msgspec.json.decode(body)
     except msgspec.DecodeError as err:

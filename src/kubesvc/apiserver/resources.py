@@ -1,6 +1,6 @@
 """The verbs on resources: from a parsed request to the answer, over `Objects` for writes and `reading` for reads."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from random import Random
 from typing import Any
 
@@ -160,18 +160,23 @@ def read_delete_options(call: Call) -> DeleteOptions:
     sent: dict[str, Any] = {}
     if call.body:
         sent = decode(call.body, call.headers.get("Content-Type", ""), "meta.v1.DeleteOptions")
+    return delete_options_from(sent, call.query)
+
+
+def delete_options_from(sent: Document, query: Mapping[str, str]) -> DeleteOptions:
+    """`DeleteOptions` from a document, with what it leaves open from the query. Raises BadRequest, Invalid."""
     preconditions = sent.get("preconditions") or {}
     grace = sent.get("gracePeriodSeconds")
     return DeleteOptions(
-        grace_seconds=number(call.query, "gracePeriodSeconds") if grace is None else grace,
-        propagation=_propagation(sent, call),
+        grace_seconds=number(query, "gracePeriodSeconds") if grace is None else grace,
+        propagation=_propagation(sent, query),
         uid=preconditions.get("uid", ""),
         resource_version=preconditions.get("resourceVersion", ""),
     )
 
 
-def _propagation(sent: Document, call: Call) -> str:
-    value = sent.get("propagationPolicy") or call.query.get("propagationPolicy", "")
+def _propagation(sent: Document, query: Mapping[str, str]) -> str:
+    value = sent.get("propagationPolicy") or query.get("propagationPolicy", "")
     if not value and sent.get("orphanDependents") is not None:
         return "Orphan" if sent["orphanDependents"] else "Background"
     if value not in ("", "Orphan", "Background", "Foreground"):

@@ -16,14 +16,19 @@ from kubesvc.apiserver.bootstrap import Bootstrap
 from kubesvc.apiserver.documents import from_record, is_terminating
 from kubesvc.apiserver.keys import prefix_of
 from kubesvc.apiserver.kinds import Conditional, CreatesOnUpdate, LeaseKind, Returned
+from kubesvc.apiserver.kubelets import KubeletAccess, Kubelets
 from kubesvc.apiserver.namespaces import NamespaceKind
 from kubesvc.apiserver.objects import Objects
 from kubesvc.apiserver.options import ApiServerOptions
+from kubesvc.apiserver.pod_actions import PodActions
 from kubesvc.apiserver.pods import PodKind
 from kubesvc.apiserver.resources import ResourceApi
+from kubesvc.apiserver.reviews import Reviews
+from kubesvc.apiserver.scale import ScaleApi
 from kubesvc.apiserver.server import HttpServer, open_listener, tls_context
 from kubesvc.apiserver.services import ServiceKind
 from kubesvc.apiserver.system import SystemPaths
+from kubesvc.apiserver.token_request import TokenRequests
 from kubesvc.apiserver.tokens import Signer
 from kubesvc.store import Backend, SqliteBackend
 
@@ -39,7 +44,8 @@ async def run(options: ApiServerOptions) -> None:
     backend = SqliteBackend.open(options.database)
     metrics = observe.Registry()
     objects = build_objects(backend, options, clock, SystemRandom())
-    server = HttpServer(build_api(backend, objects, options, clock, metrics), clock, metrics)
+    kubelets = Kubelets(objects, KubeletAccess(options.kubelet_token_file, options.kubelet_ca or options.ca_cert))
+    server = HttpServer(build_api(objects, kubelets, options, clock, metrics), clock, metrics)
     bootstrap = Bootstrap(
         objects, _cidrs(options.service_cidr), address=options.advertise_address, port=options.advertise_port
     )
@@ -53,6 +59,7 @@ async def run(options: ApiServerOptions) -> None:
             await bootstrap.run(clock.now())
     finally:
         await server.close()
+        await kubelets.close()
         await backend.close()
 
 
@@ -78,14 +85,26 @@ def build_objects(backend: Backend, options: ApiServerOptions, clock: Clock, ran
 
 
 def build_api(
-    backend: Backend, objects: Objects, options: ApiServerOptions, clock: Clock, metrics: observe.Registry
+    objects: Objects, kubelets: Kubelets, options: ApiServerOptions, clock: Clock, metrics: observe.Registry
 ) -> Api:
     """The API over a store, as `server` serves it."""
     signer = Signer(options.sa_signing_key.read_bytes())
     authenticator = Authenticator(read_tokens(options.tokens_file), signer, clock, objects.latest)
-    resources = ResourceApi(backend, objects, clock, SystemRandom())
+    scale, pods = ScaleApi(objects).handle, PodActions(objects, clock)
+    subresources = {
+        ("deployments", "scale"): scale,
+        ("replicasets", "scale"): scale,
+        ("pods", "binding"): pods.bind,
+        ("pods", "eviction"): pods.evict,
+        ("pods", "log"): kubelets.logs,
+        ("pods", "exec"): kubelets.connect,
+        ("pods", "attach"): kubelets.connect,
+        ("pods", "portforward"): kubelets.connect,
+        ("serviceaccounts", "token"): TokenRequests(objects, signer, clock).handle,
+    }
+    resources = ResourceApi(objects.backend, objects, clock, SystemRandom())
     system = SystemPaths(metrics, {"ping": lambda: True, "log": lambda: True, "etcd": lambda: True})
-    return Api(authenticator, resources, system, {}, {})
+    return Api(authenticator, resources, system, subresources, Reviews(authenticator).by_resource)
 
 
 def _ranges(backend: Backend, options: ApiServerOptions) -> Sequence[AddressRange]:
