@@ -17,7 +17,12 @@ def default_namespace(namespace: Document) -> None:
 
 
 def default_node(node: Document) -> None:
-    ensure(node, "spec", {})
+    """The allocatable amounts; and `podCIDR`, the old spelling of the first of `podCIDRs`."""
+    spec = ensure(node, "spec", {})
+    if spec.get("podCIDR") and not spec.get("podCIDRs"):
+        spec["podCIDRs"] = [spec["podCIDR"]]
+    elif spec.get("podCIDRs") and not spec.get("podCIDR"):
+        spec["podCIDR"] = spec["podCIDRs"][0]
     status = ensure(node, "status", {})
     if status.get("capacity") is not None and status.get("allocatable") is None:
         status["allocatable"] = dict(status["capacity"])
