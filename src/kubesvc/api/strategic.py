@@ -109,12 +109,12 @@ def _retained(original: Document, patch: Document) -> Document:
 def _merge_list(original: list[Any], patch: list[Any], field: Field) -> list[Any]:
     if field.form is Form.OBJECT:
         merged = _merge_elements(original, patch, field)
-        return _ordered(merged, patch, original, _by_key(field.patch_merge_key))
+        return arrange(merged, patch, original, _by_key(field.patch_merge_key))
     union: list[Any] = []
     for item in [*original, *patch]:
         if item not in union:
             union.append(item)
-    return _ordered(union, patch, original, _by_value)
+    return arrange(union, patch, original, _by_value)
 
 
 def _merge_elements(original: list[Any], patch: list[Any], field: Field) -> list[Any]:
@@ -175,10 +175,10 @@ def _set_order(merged: Document, original: Document, key: str, order: Any, kind:
         raise BadRequest(f"invalid patch format of setElementOrder list: {key} is not a merging list")
     if isinstance(merged.get(key), list):
         identity = _by_key(field.patch_merge_key) if field.form is Form.OBJECT else _by_value
-        merged[key] = _ordered(merged[key], order, original.get(key) or [], identity)
+        merged[key] = arrange(merged[key], order, original.get(key) or [], identity)
 
 
-def _ordered(items: list[Any], order: Sequence[Any], live: Sequence[Any], identity: Identity) -> list[Any]:
+def arrange(items: list[Any], order: Sequence[Any], live: Sequence[Any], identity: Identity) -> list[Any]:
     """`items` with those named in `order` in that order, and the others where they were in `live` among them.
 
     Two sorted runs are merged; where the live list does not know both heads, the named one goes first.
