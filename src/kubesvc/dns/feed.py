@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
-from typing import Any
+from typing import Any, TypedDict
 
+from kubesvc.aio.clock import Clock
 from kubesvc.api.resources import ENDPOINTSLICES, NAMESPACES, PODS, SERVICES, Key
-from kubesvc.client.informer import Informer
+from kubesvc.client.informer import Informer, OnBadObject
 from kubesvc.client.rest import Client
 from kubesvc.dns import objects, rows
 from kubesvc.dns.rows import Row
@@ -18,6 +19,11 @@ Take = Callable[[Row], None]
 # Slices without this label belong to no Service; upstream's mirror of a headless Service's
 # Endpoints carries it like any other.
 _SERVICE_SLICES = rows.SERVICE_NAME_LABEL
+
+
+class _Shared(TypedDict):
+    clock: Clock | None
+    on_bad_object: OnBadObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,21 +37,20 @@ class FeedOptions:
 class Feed:
     """Watches the cluster and calls `take` with each row, in the loop, in the order of events."""
 
-    def __init__(self, client: Client, take: Take, options: FeedOptions = FeedOptions()) -> None:
+    def __init__(self, client: Client, take: Take, options: FeedOptions, *, clock: Clock | None = None) -> None:
         self._take = take
         self._options = options
         self.bad_objects = 0
-        self._services = Informer(client, SERVICES, objects.Service, on_bad_object=self._on_bad)
-        self._slices = Informer(
-            client, ENDPOINTSLICES, objects.EndpointSlice, label_selector=_SERVICE_SLICES, on_bad_object=self._on_bad
-        )
-        self._namespaces = Informer(client, NAMESPACES, objects.Namespace, on_bad_object=self._on_bad)
+        shared: _Shared = {"clock": clock, "on_bad_object": self._on_bad}
+        self._services = Informer(client, SERVICES, objects.Service, **shared)
+        self._slices = Informer(client, ENDPOINTSLICES, objects.EndpointSlice, label_selector=_SERVICE_SLICES, **shared)
+        self._namespaces = Informer(client, NAMESPACES, objects.Namespace, **shared)
         self._services.subscribe(self._on_service)
         self._slices.subscribe(self._on_slice)
         self._namespaces.subscribe(self._on_namespace)
         self._informers: list[Informer[Any]] = [self._services, self._slices, self._namespaces]
         if options.verify_pods:
-            pods = Informer(client, PODS, objects.Pod, on_bad_object=self._on_bad)
+            pods = Informer(client, PODS, objects.Pod, **shared)
             pods.subscribe(self._on_pod)
             self._informers.append(pods)
 
@@ -74,9 +79,15 @@ class Feed:
             self._take = keep
 
     @property
-    def silence(self) -> float:
-        """Seconds since the API server was last heard of by the watch that has waited longest."""
-        return monotonic() - min(informer.last_contact for informer in self._informers)
+    def services(self) -> int:
+        """How many Services are known."""
+        return len(self._services.objects)
+
+    @property
+    def silence(self) -> float | None:
+        """Seconds since the API server was last heard of, by the watch that has waited longest; None if never."""
+        heard = min(informer.last_contact for informer in self._informers)
+        return monotonic() - heard if heard > 0 else None
 
     def _on_service(self, key: Key, old: objects.Service | None, new: objects.Service | None) -> None:
         if new is None:

@@ -1,7 +1,7 @@
 """The three small HTTP pages of a DNS server: /health, /ready and /metrics."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple
 
 _REQUEST_SECONDS = 5.0
@@ -15,7 +15,7 @@ class Page(NamedTuple):
     content_type: str = "text/plain; charset=utf-8"
 
 
-Pages = Mapping[str, Callable[[], Page]]
+Pages = Mapping[str, Callable[[], Awaitable[Page]]]
 
 
 async def serve_pages(host: str, port: int, pages: Pages) -> asyncio.Server:
@@ -25,7 +25,7 @@ async def serve_pages(host: str, port: int, pages: Pages) -> asyncio.Server:
         try:
             async with asyncio.timeout(_REQUEST_SECONDS):
                 request = await reader.readuntil(b"\r\n\r\n")
-                writer.write(_respond(request, pages))
+                writer.write(await _respond(request, pages))
                 await writer.drain()
         except (TimeoutError, OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             pass  # a client that went away or never asked has nothing to be told
@@ -35,7 +35,7 @@ async def serve_pages(host: str, port: int, pages: Pages) -> asyncio.Server:
     return await asyncio.start_server(handle, host, port, limit=16 << 10)
 
 
-def _respond(request: bytes, pages: Pages) -> bytes:
+async def _respond(request: bytes, pages: Pages) -> bytes:
     method, path, *_ = [*request.split(b"\r\n", 1)[0].decode("latin-1").split(" "), "", ""]
     page = pages.get(path.partition("?")[0])
     if page is None:
@@ -43,7 +43,7 @@ def _respond(request: bytes, pages: Pages) -> bytes:
     elif method not in ("GET", "HEAD"):
         answer = Page(405, b"method not allowed\n")
     else:
-        answer = page()
+        answer = await page()
     reason = {200: "OK", 404: "Not Found", 405: "Method Not Allowed"}.get(answer.status, "Service Unavailable")
     head = (
         f"HTTP/1.1 {answer.status} {reason}\r\nContent-Type: {answer.content_type}\r\n"

@@ -2,19 +2,21 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from kubesvc.aio.clock import SystemClock
 from kubesvc.client.rest import Client
+from kubesvc.dns.answering import Answering, InProcess
+from kubesvc.dns.crew import Crew
 from kubesvc.dns.feed import Feed, FeedOptions
 from kubesvc.dns.http import Page, serve_pages
-from kubesvc.dns.listeners import Listeners
-from kubesvc.dns.metrics import render
+from kubesvc.dns.metrics import FeedCounts, render
 from kubesvc.dns.options import DnsOptions
-from kubesvc.dns.responder import Outside, Responder
-from kubesvc.dns.view import Policy, View
+from kubesvc.dns.rows import Row
 from kubesvc.observe import log
+
+__all__ = ["DnsOptions", "run"]
 
 _log = log("dns")
 _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -27,52 +29,48 @@ async def run(options: DnsOptions, *, client: Client | None = None) -> None:
     Services are known. Raises OSError when an address cannot be bound and ConfigError when
     there are no usable credentials.
     """
-    server = Server(options)
-    await server.listeners.open()
-    try:
-        async with server.pages(), asyncio.TaskGroup() as group:
-            group.create_task(server.listeners.run(), name="listeners")
-            group.create_task(server.watch(client), name="watch")
-            try:
-                await asyncio.get_running_loop().create_future()
-            finally:
-                await server.linger()
-    finally:
-        await server.listeners.close()
+    async with client or _connect(options) as connected:
+        server = Server(options, connected)
+        await server.answering.open()
+        try:
+            async with server.pages(), asyncio.TaskGroup() as group:
+                group.create_task(server.answering.run(), name="answering")
+                group.create_task(server.feed.run(), name="feed")
+                group.create_task(server.load(), name="load")
+                try:
+                    await asyncio.get_running_loop().create_future()
+                finally:
+                    await server.linger()
+        finally:
+            await server.answering.close()
 
 
 class Server:
-    """One process that watches and answers."""
+    """The watching half, the answering half, and the pages about both."""
 
-    def __init__(self, options: DnsOptions) -> None:
+    def __init__(self, options: DnsOptions, client: Client) -> None:
         self._options = options
         self._started = time.monotonic()
-        self._feed: Feed | None = None
         self._leaving = False
-        policy = Policy(
-            domain=options.domain,
-            ttl=options.ttl,
-            pods=options.pods,
-            ns_name=options.ns_name,
-            serial=int(time.time()),
+        serial = int(time.time())
+        feed_options = FeedOptions(
+            verify_pods=options.pods == "verified", endpoint_pod_names=options.endpoint_pod_names
         )
-        self.responder = Responder(
-            View(policy), recursion=bool(options.upstreams), outside=Outside(options.outside)
-        )  # fmt: skip
-        self.listeners = Listeners(options, self.responder)
+        self.answering: Answering
+        if options.workers:
+            self.answering = Crew(options, serial=serial, replay=self._replay)
+        else:
+            self.answering = InProcess(options, serial=serial)
+        self.feed = Feed(client, self.answering.take, feed_options, clock=EagerClock())
 
-    async def watch(self, client: Client | None) -> None:
-        """Follow the API server; never returns."""
-        options = FeedOptions(
-            verify_pods=self._options.pods == "verified", endpoint_pod_names=self._options.endpoint_pod_names
-        )
-        async with client or _connect(self._options) as connected:
-            self._feed = Feed(connected, self.responder.apply, options)
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._feed.run(), name="feed")
-                await self._feed.synced()
-                self.responder.synced = True
-                _log.info("ready", services=len(self.responder.view.services), after_s=time.monotonic() - self._started)
+    def _replay(self, take: Callable[[Row], None]) -> None:
+        self.feed.replay(take)
+
+    async def load(self) -> None:
+        """Say when the first contents are complete."""
+        await self.feed.synced()
+        self.answering.finish_loading()
+        _log.info("names are known", services=self.feed.services, after_s=time.monotonic() - self._started)
 
     async def linger(self) -> None:
         """Keep answering while clients that do not know yet that we leave still ask."""
@@ -84,26 +82,30 @@ class Server:
     @asynccontextmanager
     async def pages(self) -> AsyncIterator[None]:
         """Serve /health, /ready and /metrics, each on its port."""
-        pages = {
-            self._options.health_port: ("/health", lambda: Page(200, b"OK")),
-            self._options.ready_port: ("/ready", self._ready_page),
-            self._options.metrics_port: ("/metrics", self._metrics_page),
-        }
+        pages = (
+            (self._options.health_port, "/health", self._health_page),
+            (self._options.ready_port, "/ready", self._ready_page),
+            (self._options.metrics_port, "/metrics", self._metrics_page),
+        )
         host = "::" if ":" in self._options.bind else "0.0.0.0"
-        servers = [await serve_pages(host, port, dict([page])) for port, page in pages.items() if port]
+        servers = [await serve_pages(host, port, {path: page}) for port, path, page in pages if port]
         try:
             yield
         finally:
             for server in servers:
                 server.close()
 
-    def _ready_page(self) -> Page:
+    async def _health_page(self) -> Page:
+        return Page(200, b"OK")
+
+    async def _ready_page(self) -> Page:
         if self._leaving:
             return Page(503, b"shutting down\n")
-        return Page(200, b"OK") if self.responder.synced else Page(503, b"kubernetes\n")
+        return Page(200, b"OK") if self.answering.ready else Page(503, b"kubernetes\n")
 
-    def _metrics_page(self) -> Page:
-        return Page(200, render(self.responder, self.listeners.meter, self._feed), _METRICS_TYPE)
+    async def _metrics_page(self) -> Page:
+        feed = FeedCounts(self.feed.silence, self.feed.bad_objects, self.answering.ready)
+        return Page(200, render(await self.answering.counts(), feed), _METRICS_TYPE)
 
 
 def _connect(options: DnsOptions) -> Client:
