@@ -1,4 +1,4 @@
-"""Which API server a command talks to: `--kubeconfig`, `--context`, `--name`, else what kubectl would use."""
+"""Which API server a command talks to: `--kubeconfig`, `--context`, `--cluster`, else what kubectl would use."""
 
 import argparse
 import os
@@ -11,18 +11,13 @@ if TYPE_CHECKING:
     from kubesvc.client.rest import Client
 
 
-def add_access(parser: argparse.ArgumentParser, *, name: bool = True, namespace: bool = True) -> None:
+def add_access(parser: argparse.ArgumentParser, *, cluster: bool = True) -> None:
     """The flags that choose a server and a namespace."""
     parser.add_argument("--kubeconfig", default="", metavar="FILE", help="the kubeconfig to use (default: as kubectl)")
     parser.add_argument("--context", default="", help="the context to use (default: the current one)")
-    if name:
-        parser.add_argument(
-            "--name", default="", metavar="CLUSTER", help="a cluster of this machine, without kubeconfig"
-        )
-    if namespace:
-        parser.add_argument(
-            "-n", "--namespace", default="", help="the namespace (default: the context's, else default)"
-        )
+    if cluster:
+        parser.add_argument("--cluster", default="", metavar="NAME", help="a cluster of this machine, by its name")
+    parser.add_argument("-n", "--namespace", default="", help="the namespace (default: the context's, or default)")
 
 
 def connect(args: argparse.Namespace) -> "Client":
@@ -43,8 +38,8 @@ def namespace_of(args: argparse.Namespace) -> str:
 
 def kubeconfig_of(args: argparse.Namespace) -> Path:
     """The file with the access; a lone cluster of this machine serves where the person has no kubeconfig."""
-    if getattr(args, "name", "") and not args.kubeconfig and not args.context:
-        return _of_cluster(args.name)
+    if args.cluster:
+        return _of_cluster(args.cluster)
     from kubesvc.cluster.kubeconfig_files import user_file
 
     file = user_file(args.kubeconfig)
@@ -57,7 +52,7 @@ def kubeconfig_of(args: argparse.Namespace) -> Path:
         return _of_cluster(found[0].name)
     raise Refusal(
         f"no kubeconfig at {file}, and {len(found)} clusters on this machine",
-        "choose one with --name" if found else "sudo kubesvc up",
+        "choose one with --cluster" if found else "sudo kubesvc up",
     )
 
 

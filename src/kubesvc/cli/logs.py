@@ -9,7 +9,7 @@ from pathlib import Path
 
 from kubesvc.cli import exits
 from kubesvc.cli.exits import Refusal
-from kubesvc.cli.flags import add_name
+from kubesvc.cli.flags import DEFAULT_NAME
 from kubesvc.cli.output import say
 
 _POLL = 0.2
@@ -29,22 +29,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-p", "--previous", action="store_true", help="of a pod: the container's previous run")
     parser.add_argument("--timestamps", action="store_true", help="of a pod: the time before each line")
     parser.add_argument("--tail", type=int, default=-1, metavar="N", help="only the last N lines")
-    add_name(parser)
-    add_access(parser, name=False)
+    parser.add_argument("--name", default="", metavar="CLUSTER", help="the cluster (default: lab; of a pod: kubectl's)")
+    add_access(parser, cluster=False)
 
 
 def run(args: argparse.Namespace) -> int:
     from kubesvc.cluster.ledger import StateDirectory
     from kubesvc.cluster.topology import check_name
 
-    directory = StateDirectory(check_name(args.name)).log("x").parent
+    name = check_name(args.name or DEFAULT_NAME)
+    directory = StateDirectory(name).log("x").parent
     if args.what is None:
-        return _list(directory, args.name)
+        return _list(directory, name)
     file = directory / f"{args.what}.log"
     if "/" not in args.what and file.exists():
         return _print(file, tail=args.tail, follow=args.follow)
     from kubesvc.cli.pod_logs import print_pod_log
 
+    args.cluster = args.name
     return print_pod_log(args)
 
 

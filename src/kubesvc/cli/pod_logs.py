@@ -1,0 +1,40 @@
+"""The log of a pod's container, through the API."""
+
+import argparse
+import asyncio
+import sys
+
+import aiohttp
+
+from kubesvc.api.resources import PODS
+from kubesvc.cli import exits
+from kubesvc.cli.access import connect, namespace_of
+from kubesvc.client.http import HttpTransport, error_from
+from kubesvc.client.transport import Response
+
+
+def print_pod_log(args: argparse.Namespace) -> int:
+    """Copy the log to stdout, to its end or, following, until interrupted."""
+    return asyncio.run(_print(args))
+
+
+async def _print(args: argparse.Namespace) -> int:
+    name = args.what.removeprefix("pod/").removeprefix("pods/").removeprefix("po/")
+    query = {"container": args.container} if args.container else {}
+    if args.tail >= 0:
+        query["tailLines"] = str(args.tail)
+    for flag in ("follow", "previous", "timestamps"):
+        if getattr(args, flag):
+            query[flag] = "true"
+    async with connect(args) as client:
+        transport = client.transport
+        assert isinstance(transport, HttpTransport)
+        url = transport.url(PODS.path(namespace_of(args), name, "log"))
+        unlimited = aiohttp.ClientTimeout(total=None, sock_connect=10)
+        async with transport.session.get(url, params=query, headers=transport.headers(), timeout=unlimited) as answer:
+            if answer.status != 200:
+                raise error_from(Response(answer.status, await answer.read()))
+            async for chunk in answer.content.iter_any():
+                sys.stdout.buffer.write(chunk)
+                sys.stdout.buffer.flush()
+    return exits.SUCCESS
