@@ -4,7 +4,7 @@
     /apis/<group>          one group's versions
     /api/v1, /apis/<g>/<v> the resources of one version, subresources as `pods/log`
 
-Documents are built from `api.resources.RESOURCES`, encoded once and kept.
+Documents are built from `api.resources.RESOURCES` and the reviews, encoded once and kept.
 """
 
 from functools import cache, lru_cache
@@ -47,6 +47,18 @@ _SUBRESOURCES: dict[str, _Subresource] = {
 }
 _STATUS_LIKE = _Subresource(_READ_WRITE)
 
+_AUTHENTICATION, _AUTHORIZATION = "authentication.k8s.io", "authorization.k8s.io"
+_REVIEWS = (
+    Resource(_AUTHENTICATION, "v1", "selfsubjectreviews", "SelfSubjectReview", namespaced=False),
+    Resource(_AUTHENTICATION, "v1", "tokenreviews", "TokenReview", namespaced=False),
+    Resource(_AUTHORIZATION, "v1", "selfsubjectaccessreviews", "SelfSubjectAccessReview", namespaced=False),
+    Resource(_AUTHORIZATION, "v1", "selfsubjectrulesreviews", "SelfSubjectRulesReview", namespaced=False),
+    Resource(_AUTHORIZATION, "v1", "subjectaccessreviews", "SubjectAccessReview", namespaced=False),
+)
+"""Questions that are posted and answered, never stored."""
+
+_SERVED = (*RESOURCES, *_REVIEWS)
+
 
 def document(path: str, accept: str = "") -> tuple[bytes, str] | None:
     """The discovery document at a URL path and its Content-Type; None where there is none.
@@ -60,6 +72,8 @@ def document(path: str, accept: str = "") -> tuple[bytes, str] | None:
 
 def verbs_of(resource: Resource) -> tuple[str, ...]:
     """The verbs a resource itself serves; namespaces are only ever deleted one by one."""
+    if resource in _REVIEWS:
+        return ("create",)
     if resource.plural == "namespaces":
         return tuple(verb for verb in _ALL_VERBS if verb != "deletecollection")
     return _ALL_VERBS
@@ -107,7 +121,7 @@ def _aggregated_version(accept: str) -> str:
 def _groups() -> dict[str, list[str]]:
     """Each group's versions, in the order the resources name them."""
     groups: dict[str, list[str]] = {}
-    for resource in RESOURCES:
+    for resource in _SERVED:
         versions = groups.setdefault(resource.group, [])
         if resource.version not in versions:
             versions.append(resource.version)
@@ -115,7 +129,7 @@ def _groups() -> dict[str, list[str]]:
 
 
 def _resources(group: str, version: str) -> list[Resource]:
-    found = [r for r in RESOURCES if (r.group, r.version) == (group, version)]
+    found = [r for r in _SERVED if (r.group, r.version) == (group, version)]
     return sorted(found, key=lambda resource: resource.plural)
 
 

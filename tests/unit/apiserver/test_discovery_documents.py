@@ -55,6 +55,12 @@ def test_namespaces_cannot_be_deleted_together() -> None:
     assert "deletecollection" not in entries("v1")["namespaces"]["verbs"]
 
 
+def test_reviews_can_only_be_posted() -> None:
+    for group in ("authentication.k8s.io/v1", "authorization.k8s.io/v1"):
+        assert [entry["verbs"] for entry in entries(group).values()] == [["create"]] * len(entries(group))
+    assert entries("authentication.k8s.io/v1")["tokenreviews"]["kind"] == "TokenReview"
+
+
 @pytest.mark.parametrize(
     ("group_version", "name", "kind", "group", "verbs"),
     [
