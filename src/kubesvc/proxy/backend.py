@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from kubesvc.proxy.model import PortPlan, ServicePortName
+from kubesvc.proxy.rules import RuleSettings
 
 CRITICAL = (("default", "kubernetes"), ("kube-system", "kube-dns"))
 """Services that others need to start: their rules are loaded first."""
@@ -31,6 +32,10 @@ class Backend(Protocol):
 
     async def full_sync(self, plans: Mapping[ServicePortName, PortPlan]) -> SyncReport:
         """Make the kernel hold exactly these plans, whatever it holds; raises BackendError."""
+        ...
+
+    def configure(self, settings: RuleSettings) -> bool:
+        """Take other settings for the static rules; True if they differ, and a full sync is due."""
         ...
 
     def intact(self) -> bool:

@@ -111,6 +111,8 @@ class PortPlan:
     local: tuple[Target, ...] = ()
     any_usable: bool = False
     hairpins: tuple[str, ...] = ()
+    serving: tuple[Target, ...] = ()
+    """Every target that may keep its flows, for UDP only: what conntrack still points elsewhere is stale."""
     allow_vip_sources: bool = False
 
     @property

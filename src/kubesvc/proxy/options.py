@@ -28,7 +28,7 @@ class ProxyOptions:
 
     kubeconfig: Path | None
     node_name: str
-    mode: Mode = Mode.NFTABLES
+    mode: str = Mode.NFTABLES
     cluster_cidr: str = "10.244.0.0/16"
     service_cidrs: tuple[str, ...] = ("10.96.0.0/16",)
     detect_local: LocalDetector = LocalDetector.CLUSTER_CIDR

@@ -43,6 +43,7 @@ def plan_port(port: ServicePort, endpoints: Sequence[Endpoint], node: NodeFacts)
         local=local,
         any_usable=bool(cluster) or any_usable(endpoints),
         hairpins=_hairpins(port, endpoints, {*cluster, *local}, node),
+        serving=tuple(e.target for e in endpoints if e.serving) if port.name.protocol == "UDP" else (),
         allow_vip_sources=any(
             range_contains(cidr, address) for cidr in port.source_ranges for address in node.addresses
         ),

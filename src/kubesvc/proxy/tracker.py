@@ -8,7 +8,6 @@ from collections.abc import Iterator
 
 from kubesvc.api import views
 from kubesvc.api.resources import Key
-from kubesvc.proxy.addresses import canonical
 from kubesvc.proxy.endpoints import LABEL_HEADLESS, LABEL_SERVICE_NAME, SliceEndpoints, parse_slice
 from kubesvc.proxy.model import (
     EMPTY_SERVICE_PLAN,
@@ -20,6 +19,7 @@ from kubesvc.proxy.model import (
     ServicePortName,
 )
 from kubesvc.proxy.plan import plan_service
+from kubesvc.proxy.rules import node_addresses
 from kubesvc.proxy.services import parse_service
 
 LABEL_ZONE = "topology.kubernetes.io/zone"
@@ -77,11 +77,10 @@ class Tracker:
         """Take in this node; a new zone or address touches every Service."""
         if node is None:
             return
-        addresses = [canonical(a.address, self.family) for a in node.status.addresses or () if "IP" in a.type]
         facts = NodeFacts(
             name=self.node.name,
             zone=(node.metadata.labels or {}).get(LABEL_ZONE, ""),
-            addresses=tuple(sorted({address for address in addresses if address})),
+            addresses=node_addresses(node, self.family),
         )
         if facts != self.node:
             self.node = facts

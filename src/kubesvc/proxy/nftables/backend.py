@@ -71,6 +71,11 @@ class NftablesBackend:
         await self._repair(report, (found, info))
         return report
 
+    def configure(self, settings: RuleSettings) -> bool:
+        changed = settings != self._settings
+        self._settings = settings
+        return changed
+
     def intact(self) -> bool:
         if self._socket.generation() == self._generation:
             return True

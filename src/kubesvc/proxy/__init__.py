@@ -1,0 +1,1 @@
+"""A node's Service rules: from the API's Services and EndpointSlices to the kernel."""

@@ -1,0 +1,111 @@
+"""One family's proxy: its tracker, its plans, its backend, and the step that brings them into line."""
+
+from collections.abc import Mapping
+
+from kubesvc.api.resources import Key
+from kubesvc.linux.conntrack import ConntrackSocket
+from kubesvc.proxy.backend import Backend, BackendError, SyncReport
+from kubesvc.proxy.conntrack import FlowFilter, all_flows, stale_flows
+from kubesvc.proxy.model import HealthCheck, PortPlan, ServicePortName, Target
+from kubesvc.proxy.tracker import Tracker
+
+UDP = 17
+
+
+class FamilyProxy:
+    """Turns the tracker's dirty keys into syncs; a failed sync is followed by a full one."""
+
+    def __init__(self, tracker: Tracker, backend: Backend, flows: ConntrackSocket | None = None) -> None:
+        self.tracker = tracker
+        self.backend = backend
+        self.plans: dict[ServicePortName, PortPlan] = {}
+        self.health: dict[Key, HealthCheck] = {}
+        self.refused: dict[ServicePortName, str] = {}
+        self.deleted_flows = 0
+        self.needs_full = True
+        self._flows = flows
+        self._ports: dict[Key, tuple[ServicePortName, ...]] = {}
+        self._stale = FlowFilter()
+
+    @property
+    def pending(self) -> bool:
+        """Whether `sync` has anything to do."""
+        return self.needs_full or bool(self.tracker.dirty)
+
+    async def sync(self) -> SyncReport:
+        """Put everything known in force; raises BackendError, after which the next sync is a full one."""
+        full = self.needs_full
+        changes = self._collect()
+        self.needs_full = True
+        if full:
+            report = await self.backend.full_sync(self.plans)
+            self.refused = report.refused
+        else:
+            report = await self.backend.sync(changes)
+            for name in changes:
+                self.refused.pop(name, None)
+            self.refused.update(report.refused)
+        self.needs_full = False
+        self._forget_flows(full=full)
+        return report
+
+    def check(self) -> bool:
+        """Ask for a full sync if somebody else changed our rules; False if so."""
+        try:
+            intact = self.backend.intact()
+        except BackendError:
+            intact = False
+        self.needs_full = self.needs_full or not intact
+        return intact
+
+    def _collect(self) -> dict[ServicePortName, PortPlan | None]:
+        """Plan the dirty Services again; the ports whose plans changed, None for those that are gone."""
+        changes: dict[ServicePortName, PortPlan | None] = {}
+        for key in self.tracker.take_dirty():
+            plan = self.tracker.plan(key)
+            for name in self._ports.get(key, ()):
+                if name not in plan.ports:
+                    changes[name] = None
+            changes.update((name, port) for name, port in plan.ports.items() if self.plans.get(name) != port)
+            self._ports[key] = tuple(plan.ports)
+            if not plan.ports:
+                del self._ports[key]
+            if plan.health is not None:
+                self.health[key] = plan.health
+            else:
+                self.health.pop(key, None)
+        self._take(changes)
+        return changes
+
+    def _take(self, changes: Mapping[ServicePortName, PortPlan | None]) -> None:
+        for name, plan in changes.items():
+            old = self.plans.pop(name, None) if plan is None else self.plans.get(name)
+            if plan is not None:
+                self.plans[name] = plan
+            stale = stale_flows(old, plan)
+            if stale is not None:
+                self._stale.add(stale)
+
+    def _forget_flows(self, *, full: bool) -> None:
+        """Delete stale UDP flows. The rules come first: a packet in between would make the flow anew."""
+        if self._flows is None:
+            return
+        if full:
+            for plan in self.plans.values():
+                stale = all_flows(plan)
+                if stale is not None:
+                    self._stale.add(stale)
+        stale_now, self._stale = self._stale, FlowFilter()
+        if not stale_now:
+            return
+        local = frozenset(self.tracker.node.addresses)
+        found = [
+            flow
+            for flow in self._flows.flows(UDP)
+            if stale_now.is_stale(
+                Target(flow.destination, flow.destination_port),
+                Target(flow.reply_source, flow.reply_source_port),
+                local,
+            )
+        ]
+        self.deleted_flows += sum(self._flows.delete(flow) for flow in found)

@@ -1,0 +1,116 @@
+"""The flags of `kubesvc proxy`, named as kube-proxy names them."""
+
+import argparse
+import socket
+from pathlib import Path
+
+from kubesvc.proxy.options import LocalDetector, Mode, ProxyOptions
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the proxy's flags to a parser."""
+    add = parser.add_argument
+    add("--kubeconfig", type=Path, help="how to reach the API (default: the in-cluster configuration)")
+    add("--hostname-override", default="", metavar="NAME", help="this node's name (default: the host's name)")
+    add(
+        "--proxy-mode",
+        choices=[mode.value for mode in Mode],
+        default=Mode.NFTABLES.value,
+        help="the kernel's part to program",
+    )
+    add(
+        "--cluster-cidr",
+        default="10.244.0.0/16",
+        metavar="CIDR[,CIDR]",
+        help="where pods have their addresses, per family",
+    )
+    add(
+        "--service-cidr",
+        default="10.96.0.0/16",
+        metavar="CIDR[,CIDR]",
+        help="where Services have their addresses; unallocated ones are dropped",
+    )
+    add(
+        "--detect-local-mode",
+        choices=[mode.value for mode in LocalDetector],
+        default=LocalDetector.CLUSTER_CIDR.value,
+        help="how packets of this node's pods are recognised",
+    )
+    add("--pod-bridge-interface", default="", metavar="NAME", help="the pods' bridge, for BridgeInterface")
+    add(
+        "--pod-interface-name-prefix", default="", metavar="PREFIX", help="of pods' interfaces, for InterfaceNamePrefix"
+    )
+    add(
+        "--nodeport-addresses",
+        default="",
+        metavar="CIDR[,CIDR]|primary",
+        help="where node ports answer (default: primary in nftables mode, every local address in iptables mode)",
+    )
+    add("--masquerade-all", action="store_true", help="masquerade everything sent to cluster addresses")
+    add(
+        "--iptables-masquerade-bit",
+        type=int,
+        default=14,
+        metavar="N",
+        help="the mark's bit, 0 to 31, that asks for masquerading",
+    )
+    add(
+        "--iptables-localhost-nodeports",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="node ports on 127.0.0.1 in iptables mode",
+    )
+    add(
+        "--min-sync-period",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="the least time between syncs; 0 adapts to load",
+    )
+    add(
+        "--sync-period",
+        type=float,
+        default=30.0,
+        metavar="SECONDS",
+        help="twice this long may an update wait before /livez fails",
+    )
+    add(
+        "--healthz-bind-address",
+        default="0.0.0.0:10256",
+        metavar="ADDRESS:PORT",
+        help="/healthz and /livez; empty: none",
+    )
+    add(
+        "--metrics-bind-address",
+        default="127.0.0.1:10249",
+        metavar="ADDRESS:PORT",
+        help="/metrics and /proxyMode; empty: none",
+    )
+    add("--cleanup", action="store_true", help="remove every rule of every mode, and exit")
+
+
+def options_from(args: argparse.Namespace) -> ProxyOptions:
+    """The options that parsed flags say."""
+    return ProxyOptions(
+        kubeconfig=args.kubeconfig,
+        node_name=args.hostname_override or socket.gethostname().lower(),
+        mode=Mode(args.proxy_mode),
+        cluster_cidr=args.cluster_cidr,
+        service_cidrs=_list(args.service_cidr),
+        detect_local=LocalDetector(args.detect_local_mode),
+        pod_bridge=args.pod_bridge_interface,
+        pod_interface_prefix=args.pod_interface_name_prefix,
+        nodeport_addresses=_list(args.nodeport_addresses),
+        masquerade_all=args.masquerade_all,
+        masquerade_bit=args.iptables_masquerade_bit,
+        localhost_nodeports=args.iptables_localhost_nodeports,
+        min_sync_period=args.min_sync_period,
+        sync_period=args.sync_period,
+        healthz_bind=args.healthz_bind_address,
+        metrics_bind=args.metrics_bind_address,
+        cleanup=args.cleanup,
+    )
+
+
+def _list(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())

@@ -1,0 +1,1 @@
+"""The iptables backend: the chains people know from kube-proxy."""

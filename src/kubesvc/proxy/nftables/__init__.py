@@ -1,0 +1,1 @@
+"""The nftables backend: a constant ruleset, Services as elements."""

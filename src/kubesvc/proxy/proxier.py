@@ -1,0 +1,220 @@
+"""The proxy's loop: watch, wait until both caches are complete, put in force, and keep so.
+
+Events only mark Services dirty and wake the loop. The loop syncs at once when it is idle; what
+arrives during a sync is taken together by the next one, so that the work per event shrinks as load
+grows and no fixed delay is ever added.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterable
+from datetime import datetime
+
+from kubesvc.aio.clock import Clock
+from kubesvc.api import views
+from kubesvc.api.resources import Key
+from kubesvc.client import Informer
+from kubesvc.observe import log
+from kubesvc.proxy.backend import BackendError
+from kubesvc.proxy.family import FamilyProxy
+from kubesvc.proxy.health import Health, node_eligible
+from kubesvc.proxy.metrics import ProxyMetrics
+from kubesvc.proxy.model import Complaint, HealthCheck, ServicePortName
+
+TRIGGER_TIME = "endpoints.kubernetes.io/last-change-trigger-time"
+CHECK_SECONDS = 0.5
+RETRY_SECONDS = (0.1, 0.5, 2.0, 10.0, 30.0)
+FULL_SYNC_SECONDS = 3600.0
+HEALTH_RETRY_SECONDS = 30.0
+
+_log = log("proxy")
+
+
+class Proxier:
+    """Feeds the families from the informers and syncs them."""
+
+    def __init__(
+        self,
+        families: Iterable[FamilyProxy],
+        services: Informer[views.Service],
+        slices: Informer[views.EndpointSlice],
+        nodes: Informer[views.Node],
+        *,
+        clock: Clock,
+        health: Health,
+        metrics: ProxyMetrics,
+        min_sync_period: float = 0.0,
+        complain: Callable[[Complaint], None] | None = None,
+        on_node: Callable[[views.Node | None], None] | None = None,
+    ) -> None:
+        self.families = tuple(families)
+        self.first_sync = asyncio.Event()
+        self.last_updated: datetime | None = None
+        self._services, self._slices, self._nodes = services, slices, nodes
+        self._clock, self._health, self._metrics = clock, health, metrics
+        self._min_sync_period = min_sync_period
+        self._complain = complain or (lambda _: None)
+        self._on_node = on_node or (lambda _: None)
+        self._complaints: dict[tuple[str, Key], set[Complaint]] = {}
+        self._triggers: list[float] = []
+        self._syncing = False
+        self._wake = asyncio.Event()
+        self._synced_again = asyncio.Event()
+        services.subscribe(self._service_changed)
+        slices.subscribe(self._slice_changed)
+        nodes.subscribe(self._node_changed)
+
+    @property
+    def health_checks(self) -> list[HealthCheck]:
+        """The health-check ports that should be served."""
+        return [check for family in self.families for check in family.health.values()]
+
+    async def health_changed(self) -> None:
+        """Return after the next sync (or one since the last call), or when a retry is due."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._synced_again.wait(), HEALTH_RETRY_SECONDS)
+        self._synced_again.clear()
+
+    async def run(self) -> None:
+        """Keep the rules in line until cancelled."""
+        for informer in (self._services, self._slices, self._nodes):
+            await informer.synced.wait()
+        self._health.node_eligible = node_eligible(next(iter(self._nodes.objects.values()), None))
+        failures = 0
+        last_full = self._clock.monotonic()
+        while True:
+            self._wake.clear()
+            if await self._sync_all():
+                failures = 0
+                self._note_synced()
+                if self._min_sync_period:
+                    await self._clock.sleep(self._min_sync_period)
+            else:
+                await self._clock.sleep(RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)])
+                failures += 1
+                continue
+            if self._clock.monotonic() - last_full > FULL_SYNC_SECONDS:
+                last_full = self._clock.monotonic()
+                self.demand_full_sync()
+            await self._wake.wait()
+
+    async def watch_rules(self) -> None:
+        """Notice within a second when somebody else flushes or replaces our rules; never returns."""
+        await self.first_sync.wait()
+        while True:
+            await self._clock.sleep(CHECK_SECONDS)
+            for family in self.families:
+                if not family.needs_full and not self._syncing and not family.check():
+                    _log.warning("rules were changed by somebody else, repairing", family=family.tracker.family)
+                    self._metrics.repairs.inc(family.tracker.family)
+                    self._wake.set()
+
+    def demand_full_sync(self) -> None:
+        """Compare everything with the kernel at the next opportunity."""
+        for family in self.families:
+            family.needs_full = True
+        self._wake.set()
+
+    async def _sync_all(self) -> bool:
+        self._syncing = True
+        try:
+            done = [await self._sync(family) for family in self.families]
+        finally:
+            self._syncing = False
+        return all(done)
+
+    async def _sync(self, proxy: FamilyProxy) -> bool:
+        if not proxy.pending:
+            return True
+        label, full, began = proxy.tracker.family.value, proxy.needs_full, self._clock.monotonic()
+        before = proxy.deleted_flows
+        refused = set(proxy.refused)
+        try:
+            report = await proxy.sync()
+        except BackendError as err:
+            _log.error("sync failed, trying again", family=label, reason=err)
+            self._metrics.sync_failures.inc(label)
+            return False
+        seconds = self._clock.monotonic() - began
+        self._metrics.sync_duration.observe(seconds, label)
+        (self._metrics.full_sync_duration if full else self._metrics.partial_sync_duration).observe(seconds, label)
+        self._metrics.writes.inc(label, by=report.writes)
+        self._metrics.conntrack_deleted.inc(label, by=proxy.deleted_flows - before)
+        self._metrics.refused.set(len(proxy.refused), label)
+        for name in report.refused.keys() - refused:
+            self._complain_refused(name, report.refused[name])
+        if full:
+            _log.info("in force", family=label, ports=len(proxy.plans), writes=report.writes, seconds=round(seconds, 4))
+        return True
+
+    def _note_synced(self) -> None:
+        now = self._clock.now()
+        self.last_updated = now
+        self._health.waiting_since = None
+        self._health.synced = True
+        triggers, self._triggers = self._triggers, []
+        for family in self.families:
+            label = family.tracker.family.value
+            self._metrics.last_sync.set(now.timestamp(), label)
+            for trigger in triggers:
+                self._metrics.network_programming.observe(max(now.timestamp() - trigger, 0.0), label)
+        for informer in (self._services, self._slices):
+            version = informer.resource_version
+            if version.isdigit():
+                self._metrics.synced_version.set(int(version), informer.resource.plural)
+        self.first_sync.set()
+        self._synced_again.set()
+
+    def _service_changed(self, key: Key, _: views.Service | None, new: views.Service | None) -> None:
+        complaints: set[Complaint] = set()
+        for family in self.families:
+            complaints.update(family.tracker.set_service(key, new))
+            self._metrics.service_changes.inc(family.tracker.family)
+        self._report("Service", key, complaints)
+        self._mark_dirty()
+
+    def _slice_changed(self, key: Key, _: views.EndpointSlice | None, new: views.EndpointSlice | None) -> None:
+        complaints: set[Complaint] = set()
+        for family in self.families:
+            complaints.update(family.tracker.set_slice(key, new))
+            self._metrics.endpoint_changes.inc(family.tracker.family)
+        self._report("EndpointSlice", key, complaints)
+        stamp = (new.metadata.annotations or {}).get(TRIGGER_TIME) if new else None
+        if stamp and self.first_sync.is_set():
+            self._triggers.append(_seconds(stamp))
+        self._mark_dirty()
+
+    def _node_changed(self, _key: Key, _old: views.Node | None, new: views.Node | None) -> None:
+        for family in self.families:
+            family.tracker.set_node(new)
+        self._health.node_eligible = node_eligible(new)
+        self._on_node(new)
+        self._mark_dirty()
+
+    def _mark_dirty(self) -> None:
+        if any(family.pending for family in self.families):
+            self._health.queued(self._clock.monotonic())
+            for family in self.families:
+                self._metrics.last_queued.set(self._clock.now().timestamp(), family.tracker.family)
+            self._wake.set()
+
+    def _report(self, kind: str, key: Key, complaints: set[Complaint]) -> None:
+        """Say each complaint once for as long as it lasts."""
+        known = self._complaints.get((kind, key), set())
+        if not complaints and not known:
+            return
+        for complaint in complaints - known:
+            _log.warning("left out", kind=kind, object=key, reason=complaint.reason, message=complaint.message)
+            self._complain(complaint)
+        if complaints:
+            self._complaints[kind, key] = complaints
+        else:
+            self._complaints.pop((kind, key), None)
+
+    def _complain_refused(self, name: ServicePortName, reason: str) -> None:
+        _log.error("service port refused by the kernel", port=name, reason=reason)
+        self._complain(Complaint("Service", name.namespace, name.service, "FailedToSyncRules", f"{name}: {reason}"))
+
+
+def _seconds(stamp: str) -> float:
+    return datetime.fromisoformat(stamp.replace("Z", "+00:00")).timestamp()

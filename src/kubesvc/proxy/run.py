@@ -1,0 +1,178 @@
+"""`kubesvc proxy`: the parts put together and run."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+from kubesvc.aio.clock import SystemClock
+from kubesvc.api import views
+from kubesvc.api.resources import ENDPOINTSLICES, NODES, SERVICES
+from kubesvc.client import Client, EventRecorder, Informer
+from kubesvc.linux.conntrack import ConntrackSocket
+from kubesvc.observe import log
+from kubesvc.proxy.backend import Backend
+from kubesvc.proxy.endpoints import LABEL_HEADLESS
+from kubesvc.proxy.family import FamilyProxy
+from kubesvc.proxy.health import Health
+from kubesvc.proxy.kernel import open_backend, prepare_kernel, remove_other_modes, remove_rules, supported_families
+from kubesvc.proxy.metrics import ProxyMetrics
+from kubesvc.proxy.model import Complaint, HealthCheck
+from kubesvc.proxy.options import LocalDetector, Mode, ProxyOptions
+from kubesvc.proxy.proxier import Proxier
+from kubesvc.proxy.rules import rule_settings
+from kubesvc.proxy.servers import METRICS, TEXT, Answer, HealthCheckServers, HttpServer, timestamps
+from kubesvc.proxy.services import LABEL_PROXY_NAME
+from kubesvc.proxy.tracker import Tracker
+
+__all__ = ["LocalDetector", "Mode", "ProxyOptions", "run", "run_with_client"]
+
+_log = log("proxy")
+
+
+async def run(options: ProxyOptions) -> None:
+    """Serve one node's Services until cancelled; the rules stay in place afterwards.
+
+    Raises BackendError when the kernel or its tools cannot do what the mode needs.
+    """
+    if options.cleanup:
+        for what in remove_rules():
+            _log.info("removed", what=what)
+        return
+    client = (
+        Client.from_kubeconfig(options.kubeconfig, user_agent="kubesvc-proxy")
+        if options.kubeconfig
+        else Client.from_in_cluster(user_agent="kubesvc-proxy")
+    )
+    async with client:
+        await run_with_client(options, client)
+
+
+async def run_with_client(options: ProxyOptions, client: Client) -> None:
+    """The same on a client that the caller owns."""
+    clock = SystemClock()
+    with contextlib.ExitStack() as stack:
+        remove_other_modes(Mode(options.mode))
+        prepare_kernel(options)
+        backends: list[Backend] = []
+        families = []
+        for family in supported_families():
+            backend = open_backend(options, rule_settings(options, family, None))
+            stack.callback(backend.close)
+            flows = ConntrackSocket("ip" if family == "IPv4" else "ip6")
+            stack.callback(flows.close)
+            backends.append(backend)
+            families.append(FamilyProxy(Tracker(family, options.node_name), backend, flows))
+        daemon = _Daemon(options, client, families, clock)
+        await daemon.run()
+
+
+class _Daemon:
+    """The tasks of one proxy and what ties them together."""
+
+    def __init__(self, options: ProxyOptions, client: Client, families: list[FamilyProxy], clock: SystemClock) -> None:
+        self._options, self._client, self._families, self._clock = options, client, families, clock
+        self._health = Health(patience=2 * options.sync_period)
+        self._metrics = ProxyMetrics()
+        self._events = EventRecorder(client, "kube-proxy", host=options.node_name, clock=clock)
+        self._informers = (
+            Informer(client, SERVICES, views.Service, label_selector=f"!{LABEL_PROXY_NAME}"),
+            Informer(client, ENDPOINTSLICES, views.EndpointSlice, label_selector=f"!{LABEL_HEADLESS}"),
+            Informer(client, NODES, views.Node, field_selector=f"metadata.name={options.node_name}"),
+        )
+        self._proxier = Proxier(
+            families,
+            *self._informers,
+            clock=clock,
+            health=self._health,
+            metrics=self._metrics,
+            min_sync_period=options.min_sync_period,
+            complain=self._complain,
+            on_node=self._configure,
+        )
+
+    async def run(self) -> None:
+        servers = list(self._servers())
+        try:
+            for server in servers:
+                await server.start()
+            async with asyncio.TaskGroup() as group:
+                for informer in self._informers:
+                    group.create_task(informer.run(), name=f"proxy-watch-{informer.resource.plural}")
+                group.create_task(self._events.run(), name="proxy-events")
+                group.create_task(self._proxier.run(), name="proxy-sync")
+                group.create_task(self._proxier.watch_rules(), name="proxy-rules")
+                group.create_task(self._announce(), name="proxy-ready")
+                group.create_task(self._serve_health_checks(), name="proxy-health-checks")
+        finally:
+            for server in servers:
+                await server.stop()
+
+    def _servers(self) -> Iterator[HttpServer]:
+        if self._options.healthz_bind:
+            yield HttpServer(self._options.healthz_bind, {"/healthz": self._healthz, "/livez": self._livez})
+        if self._options.metrics_bind:
+            routes = {"/metrics": self._render, "/proxyMode": self._mode, "/configz": self._configz}
+            yield HttpServer(self._options.metrics_bind, {**routes, "/healthz": self._healthz})
+
+    async def _announce(self) -> None:
+        """Say that the rules are in force, once."""
+        await self._proxier.first_sync.wait()
+        if self._options.ready_file:
+            _touch(self._options.ready_file)
+        if self._options.ready:
+            self._options.ready()
+
+    async def _serve_health_checks(self) -> None:
+        servers = HealthCheckServers(lambda: self._health.live(self._clock.monotonic()), self._health_check_failed)
+        try:
+            while True:
+                await servers.follow(self._proxier.health_checks)
+                await self._proxier.health_changed()
+        finally:
+            await servers.stop()
+
+    def _configure(self, node: views.Node | None) -> None:
+        if node is None:
+            return
+        for family in self._families:
+            if family.backend.configure(rule_settings(self._options, family.tracker.family, node)):
+                family.needs_full = True
+
+    def _complain(self, complaint: Complaint) -> None:
+        api_version = "v1" if complaint.kind == "Service" else "discovery.k8s.io/v1"
+        about = views.ObjectReference(
+            kind=complaint.kind, namespace=complaint.namespace, name=complaint.name, api_version=api_version
+        )
+        self._events.event(about, "Warning", complaint.reason, complaint.message)
+
+    def _health_check_failed(self, check: HealthCheck, err: OSError) -> None:
+        message = f"node {self._options.node_name} failed to start healthcheck on port {check.port}: {err.strerror}"
+        self._complain(Complaint("Service", check.namespace, check.service, "FailedToStartServiceHealthcheck", message))
+
+    def _healthz(self) -> Answer:
+        answer = timestamps(self._health.ready(self._clock.monotonic()), self._proxier.last_updated)
+        self._metrics.healthz.inc(str(answer[0]))
+        return answer
+
+    def _livez(self) -> Answer:
+        answer = timestamps(self._health.live(self._clock.monotonic()), self._proxier.last_updated)
+        self._metrics.livez.inc(str(answer[0]))
+        return answer
+
+    def _render(self) -> Answer:
+        return 200, METRICS, self._metrics.registry.render()
+
+    def _mode(self) -> Answer:
+        return 200, TEXT, str(Mode(self._options.mode)).encode()
+
+    def _configz(self) -> Answer:
+        shown = {name: value for name, value in asdict(self._options).items() if name != "ready"}
+        return 200, {"Content-Type": "application/json"}, json.dumps({"kubesvc": shown}, default=str).encode()
+
+
+def _touch(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("rules in force\n")
