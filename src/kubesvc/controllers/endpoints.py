@@ -18,7 +18,7 @@ from kubesvc.controllers.endpointslice.endpoints import (
 )
 from kubesvc.controllers.endpointslice.packing import TRIGGER_TIME
 from kubesvc.controllers.endpointslice.reconcile import HEADLESS, has_endpoints
-from kubesvc.controllers.meta import key_of
+from kubesvc.controllers.meta import key_of, plain
 from kubesvc.controllers.pods import addresses, is_ready
 
 MANAGED_BY = "endpoints.kubernetes.io/managed-by"
@@ -175,7 +175,7 @@ def _set(annotations: dict[str, str], name: str, value: str | None) -> None:
 
 
 def _document(metadata: ObjectMeta, subsets: Subsets) -> Document:
-    document: Document = msgspec.to_builtins(Endpoints(metadata=metadata, subsets=subsets or None))
+    document: Document = plain(Endpoints(metadata=metadata, subsets=subsets or None))
     for subset in document.get("subsets", ()):
         for port in subset.get("ports", ()):
             port.setdefault("protocol", "TCP")

@@ -2,6 +2,9 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
+
+import msgspec
 
 from kubesvc.api.resources import Key, Resource
 from kubesvc.api.views import ObjectMeta, ObjectReference, OwnerReference
@@ -34,6 +37,11 @@ def reference(resource: Resource, meta: ObjectMeta) -> ObjectReference:
         api_version=resource.group_version,
         resource_version=meta.resource_version,
     )
+
+
+def plain(value: Any) -> Any:
+    """Views as the JSON values they stand for: dicts, lists, strings, numbers."""
+    return msgspec.json.decode(msgspec.json.encode(value))
 
 
 def controller_of(meta: ObjectMeta) -> OwnerReference | None:
@@ -95,3 +103,10 @@ def finalizers_patch(meta: ObjectMeta, finalizers: Iterable[str]) -> Document:
             "finalizers": list(finalizers) or None,
         }
     }
+
+
+def nulled(status: msgspec.Struct) -> Document:
+    """A status for a merge patch: fields at their zero value are null, so that an old value goes away."""
+    given: Document = plain(status)
+    names = (field.encode_name for field in msgspec.structs.fields(status))
+    return {name: given.get(name) for name in names}

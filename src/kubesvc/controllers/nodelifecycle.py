@@ -13,7 +13,7 @@ import msgspec
 from kubesvc.api.resources import NODES, PODS
 from kubesvc.api.views import Node, NodeCondition, Pod, PodCondition, Taint, Toleration
 from kubesvc.controllers.changes import Change, Delete, Document, Later, Note, Patch, Tell
-from kubesvc.controllers.meta import key_of, parse_time, reference, stamp
+from kubesvc.controllers.meta import key_of, parse_time, plain, reference, stamp
 from kubesvc.controllers.pods import is_over, is_ready
 
 GRACE_S = 50.0
@@ -91,7 +91,7 @@ def _status_patch(node: Node, conditions: list[NodeCondition]) -> Patch:
     # With the revision, so that a heartbeat arriving at the same time is not overwritten.
     patch = {
         "metadata": {"resourceVersion": node.metadata.resource_version},
-        "status": {"conditions": msgspec.to_builtins(conditions)},
+        "status": {"conditions": plain(conditions)},
     }
     return Patch(NODES, key_of(node.metadata), patch, subresource="status")
 
@@ -117,7 +117,7 @@ def _taint_changes(node: Node, ready: str, now: datetime) -> list[Change]:
         return []
     kept = [taint for taint in old if taint.key not in _OWN or (taint.key, taint.effect) in wanted]
     new = [Taint(key=key, effect=effect, time_added=stamp(now)) for key, effect in wanted if (key, effect) not in have]
-    taints: list[Document] = msgspec.to_builtins([*kept, *new])
+    taints: list[Document] = plain([*kept, *new])
     patch = {
         "metadata": {"resourceVersion": node.metadata.resource_version},
         "spec": {"taints": taints or None},
@@ -133,7 +133,7 @@ def _mark_not_ready(pod: Pod, now: datetime) -> list[Change]:
     conditions = [*kept, PodCondition(type="Ready", status="False", last_transition_time=stamp(now))]
     patch = {
         "metadata": {"resourceVersion": pod.metadata.resource_version, "uid": pod.metadata.uid},
-        "status": {"conditions": msgspec.to_builtins(conditions)},
+        "status": {"conditions": plain(conditions)},
     }
     note = Note(reference(PODS, pod.metadata), "NodeNotReady", "Node is not ready", type="Warning")
     return [Patch(PODS, key_of(pod.metadata), patch, subresource="status", note=note)]

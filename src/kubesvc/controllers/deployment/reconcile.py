@@ -28,11 +28,11 @@ from kubesvc.controllers.meta import (
     controller_reference,
     is_controlled_by,
     key_of,
+    nulled,
     owners_patch,
     reference,
 )
 from kubesvc.controllers.pods import is_over
-from kubesvc.controllers.replicaset.reconcile import nulled
 
 
 @dataclass(frozen=True, slots=True)

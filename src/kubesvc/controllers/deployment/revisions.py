@@ -10,7 +10,7 @@ import msgspec
 from kubesvc.api.apps import Deployment, ReplicaSet
 from kubesvc.api.resources import DEPLOYMENTS
 from kubesvc.controllers.changes import Document
-from kubesvc.controllers.meta import controller_reference, owner_document
+from kubesvc.controllers.meta import controller_reference, owner_document, plain
 
 HASH_LABEL = "pod-template-hash"
 REVISION = "deployment.kubernetes.io/revision"
@@ -97,7 +97,7 @@ def copied_annotations(deployment: Deployment) -> dict[str, str]:
 def new_replica_set(deployment: Deployment, word: str, *, replicas: int, number: int, maximum: int) -> Document:
     """The document of the set for the present template, its selector narrowed by the template's hash."""
     template = _with_label(deployment.spec.template, word)
-    selector: Document = msgspec.to_builtins(deployment.spec.selector)
+    selector: Document = plain(deployment.spec.selector)
     selector["matchLabels"] = {**(selector.get("matchLabels") or {}), HASH_LABEL: word}
     spec: Document = {"replicas": replicas, "selector": selector, "template": template}
     if deployment.spec.min_ready_seconds:

@@ -17,7 +17,7 @@ from kubesvc.controllers.endpointslice.endpoints import (
     resolve_ports,
 )
 from kubesvc.controllers.endpointslice.packing import TRIGGER_TIME, Plan, plan_slices
-from kubesvc.controllers.meta import SERVICE_NAME_LABEL, controller_reference, is_controlled_by, key_of
+from kubesvc.controllers.meta import SERVICE_NAME_LABEL, controller_reference, is_controlled_by, key_of, plain
 
 MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
 CONTROLLER_NAME = "endpointslice-controller.k8s.io"
@@ -74,7 +74,7 @@ def changes_of(plan: Plan, *, may_create: bool = True) -> Iterable[Change]:
 
 
 def slice_document(endpoint_slice: EndpointSlice) -> Document:
-    body: Document = msgspec.to_builtins(endpoint_slice)
+    body: Document = plain(endpoint_slice)
     body["endpoints"] = body.get("endpoints") or []
     body["ports"] = body.get("ports") or []
     return {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4"} | body

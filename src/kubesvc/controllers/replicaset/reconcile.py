@@ -16,6 +16,7 @@ from kubesvc.controllers.meta import (
     controller_reference,
     is_controlled_by,
     key_of,
+    nulled,
     owner_document,
     owners_patch,
     reference,
@@ -159,13 +160,6 @@ def status_changes(owner: ReplicaSet, status: ReplicaSetStatus) -> list[Change]:
 
 def _status_patch(owner: ReplicaSet, status: ReplicaSetStatus) -> Patch:
     return Patch(REPLICASETS, key_of(owner.metadata), {"status": nulled(status)}, subresource="status")
-
-
-def nulled(status: msgspec.Struct) -> Document:
-    """A status for a merge patch: fields at their zero value are null, so that an old value goes away."""
-    given: Document = msgspec.to_builtins(status)
-    names = (field.encode_name for field in msgspec.structs.fields(status))
-    return {name: given.get(name) for name in names}
 
 
 def _availability_checks(owner: ReplicaSet, active: Iterable[Pod], now: datetime) -> list[Change]:

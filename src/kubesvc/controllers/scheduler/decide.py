@@ -4,12 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-import msgspec
-
 from kubesvc.api.resources import PODS
 from kubesvc.api.views import Node, Pod, PodCondition, Taint
 from kubesvc.controllers.changes import Change, Create, Note, Patch, Tell
-from kubesvc.controllers.meta import controller_of, key_of, reference, stamp
+from kubesvc.controllers.meta import controller_of, key_of, plain, reference, stamp
 from kubesvc.controllers.nodelifecycle import UNSCHEDULABLE, tolerates
 from kubesvc.controllers.pods import condition, is_over
 from kubesvc.controllers.scheduler.affinity import matches_node, preference
@@ -142,7 +140,7 @@ def unschedulable(pod: Pod, message: str, *, now: datetime) -> list[Change]:
     new = PodCondition("PodScheduled", "False", "Unschedulable", message, since)
     patch = {
         "metadata": {"uid": pod.metadata.uid, "resourceVersion": pod.metadata.resource_version},
-        "status": {"conditions": msgspec.to_builtins([*kept, new])},
+        "status": {"conditions": plain([*kept, new])},
     }
     told = Tell(Note(reference(PODS, pod.metadata), "FailedScheduling", message, type="Warning"))
     return [told, Patch(PODS, key_of(pod.metadata), patch, subresource="status")]
