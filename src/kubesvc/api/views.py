@@ -222,6 +222,7 @@ class KeySelector(View, frozen=True):
 class ResourceFieldSelector(View, frozen=True):
     resource: str
     container_name: str = ""
+    divisor: str | int | float = ""
 
 
 class EnvVarSource(View, frozen=True):
@@ -274,6 +275,7 @@ class Probe(View, frozen=True):
     exec: ExecAction | None = None
     http_get: HTTPGetAction | None = None
     tcp_socket: TCPSocketAction | None = None
+    grpc: dict[str, Any] | None = None
     initial_delay_seconds: int = 0
     timeout_seconds: int = 1
     period_seconds: int = 10
@@ -301,12 +303,34 @@ class VolumeMount(View, frozen=True):
     name: str
     mount_path: str
     sub_path: str = ""
+    sub_path_expr: str = ""
     read_only: bool = False
 
 
 class ResourceRequirements(View, frozen=True):
     requests: dict[str, Any] | None = None
     limits: dict[str, Any] | None = None
+
+
+class Capabilities(View, frozen=True):
+    add: tuple[str, ...] | None = None
+    drop: tuple[str, ...] | None = None
+
+
+class SecurityContext(View, frozen=True):
+    run_as_user: int | None = None
+    run_as_group: int | None = None
+    run_as_non_root: bool | None = None
+    read_only_root_filesystem: bool | None = None
+    capabilities: Capabilities | None = None
+
+
+class PodSecurityContext(View, frozen=True):
+    run_as_user: int | None = None
+    run_as_group: int | None = None
+    run_as_non_root: bool | None = None
+    fs_group: int | None = None
+    supplemental_groups: tuple[int, ...] | None = None
 
 
 class Container(View, frozen=True):
@@ -329,6 +353,8 @@ class Container(View, frozen=True):
     stdin: bool = False
     tty: bool = False
     termination_message_path: str = ""
+    termination_message_policy: str = "File"
+    security_context: SecurityContext | None = None
 
 
 class KeyToPath(View, frozen=True):
@@ -449,6 +475,8 @@ class PodSpec(View, frozen=True):
     automount_service_account_token: bool | None = None
     enable_service_links: bool | None = None
     readiness_gates: tuple[PodReadinessGate, ...] | None = None
+    security_context: PodSecurityContext | None = None
+    host_pid: bool = False
     scheduler_name: str = ""
     tolerations: tuple[Toleration, ...] | None = None
 
@@ -475,6 +503,8 @@ class PodStatus(View, frozen=True):
     message: str = ""
     start_time: str | None = None
     container_statuses: tuple[dict[str, Any], ...] | None = None
+    init_container_statuses: tuple[dict[str, Any], ...] | None = None
+    qos_class: str = msgspec.field(default="", name="qosClass")
 
 
 class Pod(View, frozen=True):

@@ -61,7 +61,6 @@ class ContainerSpec(Message, frozen=True):
     env: dict[str, str] = {}
     working_dir: str = ""
     mounts: tuple[MountSpec, ...] = ()
-    memory_volumes: tuple[str, ...] = ()
     hidden: tuple[str, ...] = ()
     stdin: bool = False
     tty: bool = False

@@ -43,9 +43,6 @@ def build(spec: ContainerSpec, scratch: str) -> None:
     _mount_kernel_file_systems(tty=spec.tty)
     _hide(spec.hidden)
     _keep_code(spec)
-    for volume in spec.memory_volumes:
-        _make_target(volume, directory=True)
-        _tmpfs(volume, "mode=777")
     for mount in sorted(spec.mounts, key=lambda mount: mount.target.count("/")):
         bind(_OLD + mount.source, mount.target, read_only=mount.read_only)
     libc.umount(_OLD, DETACH)

@@ -60,6 +60,17 @@ class Spawner:
             raise OSError(report.error)
         return report
 
+    async def watch(self) -> None:
+        """Never returns while the spawner lives; raises SpawnerDied when it dies."""
+        loop = asyncio.get_running_loop()
+        died: asyncio.Future[None] = loop.create_future()
+        loop.add_reader(self._connection.fileno(), lambda: died.done() or died.set_result(None))
+        try:
+            await died
+        finally:
+            loop.remove_reader(self._connection.fileno())
+        raise SpawnerDied("the spawner process is gone")
+
     def close(self) -> None:
         """End the spawner; shims stay."""
         self._connection.close()
@@ -112,5 +123,4 @@ def _shed_parent(keep: int) -> None:
     os.closerange(keep + 1, os.sysconf("SC_OPEN_MAX"))
     null = os.open("/dev/null", os.O_RDWR)
     os.dup2(null, 0)
-    os.chdir("/")
     libc.prctl(_PR_SET_NAME, b"kubesvc-spawner")

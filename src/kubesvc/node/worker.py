@@ -1,0 +1,297 @@
+"""One pod's worker: it decides what is due, does it, and reports, from the pod's arrival to its end."""
+
+import asyncio
+import signal
+import time
+from collections.abc import Coroutine
+from dataclasses import replace
+from typing import Any
+
+from kubesvc.api.resources import PODS
+from kubesvc.api.status import ApiError, NotFound
+from kubesvc.api.views import Container, ObjectReference, Pod
+from kubesvc.client.errors import ConnectionFailed
+from kubesvc.client.events import EventType
+from kubesvc.node import decisions
+from kubesvc.node.context import NodeContext
+from kubesvc.node.decisions import Action, decide
+from kubesvc.node.hooks import run_hook
+from kubesvc.node.podfiles import PodFiles
+from kubesvc.node.podremoval import remove_directory
+from kubesvc.node.podstatus import Moment, build_status
+from kubesvc.node.probing import Target
+from kubesvc.node.records import PodRecord, Waiting, all_containers, is_sidecar
+from kubesvc.node.runlog import record_exit, record_states, records_from_status
+from kubesvc.node.runtime.protocol import ContainerState, Hello
+from kubesvc.node.runtime.sandbox import Sandbox, SandboxGone
+from kubesvc.node.sandboxes import make_sandbox
+from kubesvc.node.starting import Starter
+from kubesvc.node.statuswriter import StatusWriter
+from kubesvc.observe import log
+
+_log = log("node.pod")
+_DEFAULT_GRACE = 30
+_LAST_GRACE = 1  # seconds that a pod gets whose object is deleted without any
+
+
+class PodWorker:
+    """Owns everything about one pod. `run` returns when nothing of it is left on the node."""
+
+    def __init__(self, context: NodeContext, pod: Pod) -> None:
+        self.pod = pod
+        self.record = PodRecord(started_at=time.time())
+        self.sandbox: Sandbox | None = None
+        self.files = PodFiles(context.options, pod)
+        self.context = context
+        self._gone = False
+        self._wake = asyncio.Event()
+        self._exits = asyncio.Condition()
+        self._stopping: asyncio.Task[None] | None = None
+        self._kill_timer: asyncio.TimerHandle | None = None
+        self._status = StatusWriter(context.client, pod, context.clock)
+        self._starter = Starter(self)
+        self._finished = pod.status.phase in ("Failed", "Succeeded")
+
+    @property
+    def name(self) -> str:
+        return f"{self.pod.metadata.namespace}/{self.pod.metadata.name}"
+
+    def update(self, pod: Pod | None) -> None:
+        """The pod's object changed; None: it is gone from the API."""
+        if pod is None:
+            self._gone = True
+        else:
+            self.pod = pod
+        if self.deleted and self._stopping is not None:
+            self._arm_kill()
+        self.wake()
+
+    def wake(self) -> None:
+        """Decide again soon."""
+        self._wake.set()
+
+    @property
+    def deleted(self) -> bool:
+        return self._gone or self.pod.metadata.deletion_timestamp is not None
+
+    def adopt(self, sandbox: Sandbox, hello: Hello) -> None:
+        """Take over what a former agent started."""
+        self.record = replace(records_from_status(self.pod), sandbox="ready", attempt=hello.sandbox.attempt)
+        if hello.sandbox.network is not None:
+            self.record = replace(self.record, address=hello.sandbox.network.address)
+        else:
+            self.record = replace(self.record, address=self.context.options.node_ip)
+        self.record = record_states(self.pod, self.record, hello.containers, self.files)
+        self._join(sandbox)
+
+    async def run(self) -> None:
+        """Work until the pod is gone."""
+        if not self.record.containers:
+            self.record = replace(records_from_status(self.pod), started_at=self.record.started_at)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                self._tasks = tasks
+                status = tasks.create_task(self._status.run(), name=f"status of {self.name}")
+                for container in all_containers(self.pod):
+                    self._starter.resume(container)
+                await self._work()
+                self._starter.cancel_all()
+                status.cancel()
+        finally:
+            if self.sandbox is not None:
+                self.sandbox.close()
+
+    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        """Run `work` beside, for as long as the worker runs."""
+        return self._tasks.create_task(work, name=f"{name} of {self.name}")
+
+    async def _work(self) -> None:
+        while True:
+            self._wake.clear()
+            decision = decide(self.pod, self.record, deleted=self.deleted, now=self.context.clock.monotonic())
+            self.report()
+            if decisions.Forget() in decision.actions:
+                if await self._forget():
+                    return
+                await self._wait(self.context.clock.monotonic() + 1)
+                continue
+            waiting = not decision.actions
+            for action in decision.actions:
+                waiting = await self._do(action) or waiting
+            if waiting:
+                await self._wait(decision.again_at)
+
+    async def _wait(self, until: float | None) -> None:
+        seconds = None if until is None else max(until - self.context.clock.monotonic(), 0)
+        try:
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+
+    async def _do(self, action: Action) -> bool:
+        """Carry one action out; True when the next decision has to wait for something to happen."""
+        match action:
+            case decisions.MakeSandbox():
+                await make_sandbox(self)
+            case decisions.StartContainer(name=name):
+                await self._starter.start(self._container(name))
+            case decisions.StopPod():
+                if self._stopping is None or self._stopping.done():
+                    self._stopping = self.spawn(self._stop_all(), "stopping")
+                    self._arm_kill()
+                return True
+            case decisions.RemoveSandbox():
+                await self._remove_sandbox()
+        return False
+
+    def _container(self, name: str) -> Container:
+        return next(container for container in all_containers(self.pod) if container.name == name)
+
+    # What others tell the worker
+
+    def join(self, sandbox: Sandbox, address: str) -> None:
+        """A sandbox has been made for the pod."""
+        self.record = replace(self.record, sandbox="ready", address=address, failures=0, retry_at=0.0)
+        self._join(sandbox)
+
+    def _join(self, sandbox: Sandbox) -> None:
+        self.sandbox = sandbox
+        sandbox.on_exit = self._on_exit
+        sandbox.on_lost = self._on_lost
+
+    def _on_exit(self, state: ContainerState) -> None:
+        before = self.record
+        self.record = record_exit(self.pod, self.record, state, self.files, now=self.context.clock.monotonic())
+        self._starter.ended(state.name)
+        after = self.record.of(state.name)
+        if after.waiting is not None and before.of(state.name).waiting != after.waiting:
+            self.event("Warning", "BackOff", f"Back-off restarting failed container {state.name} in pod "
+                       f"{self.pod.metadata.name}_{self.pod.metadata.namespace}({self.pod.metadata.uid})", state.name)  # fmt: skip
+        self.report()
+        self.wake()
+
+    def _on_lost(self) -> None:
+        """The shim died, and all containers with it: their sandbox has to be made anew."""
+        self.sandbox = None
+        self.context.addresses.release(self.record.address)
+        for state in self.record.containers.values():
+            if state.running and state.run is not None:
+                run = state.run
+                self._on_exit(ContainerState(state.name, run.attempt, run.id, 0, run.started_at, time.time(), 137, 9))
+        if self.record.sandbox == "ready":
+            self.record = replace(self.record, sandbox="absent", address="", attempt=self.record.attempt + 1)
+            if not self.deleted:
+                self.event("Normal", "SandboxChanged", "Pod sandbox changed, it will be killed and re-created.")
+        self.wake()
+
+    def report(self) -> None:
+        """Have the API show how the pod is."""
+        if self._finished or self._gone:
+            return
+        moment = Moment(time.time(), self.context.options.node_ip, self._status.conditions)
+        self._status.put(build_status(self.pod, self.record, moment))
+
+    def event(self, kind: EventType, reason: str, message: str, container: str = "") -> None:
+        """An Event about the pod, or about one of its containers."""
+        meta = self.pod.metadata
+        path = ""
+        if container:
+            init = {each.name for each in self.pod.spec.init_containers or ()}
+            path = f"spec.{'initContainers' if container in init else 'containers'}{{{container}}}"
+        reference = ObjectReference("Pod", meta.namespace, meta.name, meta.uid, "v1", meta.resource_version, path)
+        self.context.events.event(reference, kind, reason, message)
+
+    # Ending
+
+    def grace(self) -> float:
+        """Seconds that the containers have from now."""
+        meta, spec = self.pod.metadata, self.pod.spec
+        if self._gone and meta.deletion_timestamp is None:
+            return _LAST_GRACE
+        seconds = meta.deletion_grace_period_seconds if meta.deletion_timestamp is not None else None
+        if seconds is None:
+            seconds = spec.termination_grace_period_seconds
+        return max(_DEFAULT_GRACE if seconds is None else seconds, _LAST_GRACE)
+
+    def _arm_kill(self) -> None:
+        """Plan the SIGKILL; a second, more impatient deletion brings it forward, none puts it off."""
+        loop = asyncio.get_running_loop()
+        when = loop.time() + self.grace()
+        if self._kill_timer is not None:
+            if self._kill_timer.when() <= when:
+                return
+            self._kill_timer.cancel()
+        self._kill_timer = loop.call_at(when, lambda: self.spawn(self._kill_all(), "kill"))
+
+    async def _kill_all(self) -> None:
+        if self.sandbox is not None:
+            await self.sandbox.stop()
+
+    async def _stop_all(self) -> None:
+        """Main containers together, then sidecars from last to first; the kill timer bounds it all."""
+        running = [c for c in all_containers(self.pod) if self.record.of(c.name).running]
+        sidecars = [c for c in self.pod.spec.init_containers or () if is_sidecar(c) and c in running]
+        main = [c for c in running if c not in sidecars]
+        await asyncio.gather(
+            *(self.stop_container(container, "Stopping container " + container.name) for container in main)
+        )
+        for container in reversed(sidecars):
+            await self.stop_container(container, "Stopping container " + container.name)
+        if self._kill_timer is not None:
+            self._kill_timer.cancel()
+            self._kill_timer = None
+
+    async def stop_container(self, container: Container, message: str) -> None:
+        """preStop, SIGTERM, and wait for the end."""
+        sandbox = self.sandbox
+        if sandbox is None:
+            return
+        self.event("Normal", "Killing", message, container.name)
+        self._starter.stop_liveness(container.name)
+        hook = container.lifecycle.pre_stop if container.lifecycle else None
+        try:
+            if hook is not None:
+                target = Target(container, sandbox, self.record.address)
+                outcome = await run_hook(hook, target, limit=self.grace(), clock=self.context.clock)
+                if not outcome.success:
+                    self.event("Warning", "FailedPreStopHook", f"PreStopHook failed: {outcome.message}", container.name)
+            if self.record.of(container.name).running:
+                await sandbox.signal(container.name, signal.SIGTERM)
+        except Exception as err:
+            if not isinstance(err, SandboxGone):
+                _log.debug("container could not be signalled", pod=self.name, container=container.name, reason=err)
+        await self._starter.wait_end(container.name)
+
+    async def _remove_sandbox(self) -> None:
+        sandbox, self.sandbox = self.sandbox, None
+        self.record = replace(self.record, sandbox="gone")
+        if sandbox is not None:
+            sandbox.on_lost = lambda: None
+            await sandbox.stop()
+            sandbox.close()
+        self.context.addresses.release(self.record.address)
+
+    async def _forget(self) -> bool:
+        """Report the end, confirm the deletion, remove the files; False when the API could not be told yet."""
+        meta = self.pod.metadata
+        if not self._gone:
+            await self._status.flushed()
+            try:
+                await self.context.client.delete(
+                    PODS, meta.name, namespace=meta.namespace, grace_seconds=0, uid=meta.uid
+                )
+            except NotFound:
+                pass
+            except (ApiError, ConnectionFailed) as err:
+                _log.debug("deletion not confirmed yet", pod=self.name, reason=err)
+                return False
+        self.context.references.forget(self.pod)
+        remove_directory(self.files.directory)
+        _log.info("pod removed", pod=self.name)
+        return True
+
+    def fail(self, reason: str, message: str) -> None:
+        """End the pod as Failed (deadline exceeded, and the like)."""
+        self.record = replace(self.record, failed=Waiting(reason, message))
+        self.wake()
