@@ -3,10 +3,10 @@
     /openapi/v3                    an index of the versions, with URLs that change when their content does
     /openapi/v3/api/v1             one document per version, as JSON
     /openapi/v3/apis/<g>/<v>
-    /openapi/v2                    everything in one document, as JSON
+    /openapi/v2                    everything in one document, as JSON or as protobuf
 
 kubectl reads version 3 as JSON for `explain`, for apply's merge keys, and to learn that the server
-validates fields; version 2 it reads only as protobuf, and only from servers without version 3.
+validates fields. Older ones, and helm, read version 2, and that only as protobuf.
 """
 
 import hashlib
@@ -20,6 +20,7 @@ from kubesvc.api.resources import RESOURCES, Resource
 from kubesvc.api.table import schema
 from kubesvc.apiserver.descriptions import DESCRIPTIONS, ENUMS
 from kubesvc.apiserver.openapi_paths import path_items
+from kubesvc.apiserver.openapi_protobuf import ANSWERED, ASKED, encode_document
 from kubesvc.apiserver.openapi_types import V2, V3, Dialect, definitions
 
 JSON = "application/json"
@@ -28,14 +29,15 @@ _INFO = {"title": "Kubernetes", "version": f"kubesvc-{__version__}"}
 _OPTIONS = ("meta.v1.DeleteOptions", "meta.v1.Patch", "meta.v1.Status")
 
 
-def document(path: str) -> tuple[bytes, str] | None:
+def document(path: str, accept: str = "") -> tuple[bytes, str] | None:
     """The document at a URL path and its Content-Type; None where there is none.
 
+    `accept` is the request's Accept header: version 2 comes as protobuf to those who ask for nothing else.
     URLs of the index carry `?hash=…`: what is fetched with it may be cached for ever.
     """
     path = path.rstrip("/")
     if path == "/openapi/v2":
-        return _encoded_v2(), JSON
+        return _encoded_v2(protobuf=ASKED in accept and JSON not in accept)
     if path == _V3:
         return _encoded_index(), JSON
     where = path.removeprefix(f"{_V3}/")
@@ -79,15 +81,14 @@ def _encoded_v3(where: str) -> bytes:
 
 
 @cache
-def _encoded_v2() -> bytes:
-    return msgspec.json.encode(
-        {
-            "swagger": "2.0",
-            "info": _INFO,
-            "paths": _paths(list(RESOURCES), V2),
-            "definitions": definitions(_roots(list(RESOURCES)), V2),
-        }
-    )
+def _encoded_v2(*, protobuf: bool) -> tuple[bytes, str]:
+    content = {
+        "swagger": "2.0",
+        "info": _INFO,
+        "paths": _paths(list(RESOURCES), V2),
+        "definitions": definitions(_roots(list(RESOURCES)), V2),
+    }
+    return (encode_document(content), ANSWERED) if protobuf else (msgspec.json.encode(content), JSON)
 
 
 def _paths(resources: list[Resource], dialect: Dialect) -> dict[str, Any]:

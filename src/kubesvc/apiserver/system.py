@@ -50,7 +50,8 @@ class SystemPaths:
         if path == "/":
             return of_document({"paths": ["/api", "/apis", "/healthz", "/livez", "/metrics", "/openapi/v2",
                                           "/openapi/v3", "/readyz", "/version"]})  # fmt: skip
-        found = openapi.document(path) or discovery.document(path, call.headers.get("Accept", ""))
+        accept = call.headers.get("Accept", "")
+        found = openapi.document(path, accept) or discovery.document(path, accept)
         if found is None:
             raise refusals.path_not_found()
         body, content_type = found

@@ -8,6 +8,7 @@ import pytest
 
 from kubesvc.api.resources import RESOURCES, Resource
 from kubesvc.api.table import schema
+from kubesvc.api.wire import read_fields
 from kubesvc.apiserver.descriptions import DESCRIPTIONS, ENUMS
 from kubesvc.apiserver.openapi import document
 
@@ -107,6 +108,41 @@ def test_every_field_of_a_service_is_described() -> None:
     for kind in ("core.v1.ServiceSpec", "core.v1.ServicePort"):
         for name in schema()[kind].fields:
             assert f"{kind}.{name}" in DESCRIPTIONS
+
+
+# What kubectl before 1.27, and helm, send to /openapi/v2.
+ONLY_PROTOBUF = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+
+
+def named(message: bytes, number: int) -> dict[str, bytes]:
+    """A map of the message: repeated pairs of a name and a value."""
+    pairs = [dict(read_fields(pair)) for at, pair in read_fields(message) if at == number and isinstance(pair, bytes)]
+    return {bytes(pair[1]).decode(): bytes(pair[2]) for pair in pairs}
+
+
+def part(message: bytes, *numbers: int) -> bytes:
+    """The last field of a number, followed down a path of numbers."""
+    for number in numbers:
+        value = dict(read_fields(message))[number]
+        assert isinstance(value, bytes)
+        message = value
+    return message
+
+
+def test_version_two_comes_as_protobuf_to_those_who_ask_for_nothing_else() -> None:
+    found = document("/openapi/v2", ONLY_PROTOBUF)
+    assert found is not None
+    assert found[1] == "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+    assert document("/openapi/v2", f"application/json, {ONLY_PROTOBUF}") == document("/openapi/v2")
+    plain = fetched("/openapi/v2")
+    definitions = named(part(found[0], 9), 1)
+    assert list(definitions) == list(plain["definitions"])
+    assert list(named(part(found[0], 8), 2)) == list(plain["paths"])
+    spec = named(part(definitions[f"{SERVICE}Spec"], 25), 1)
+    assert list(spec) == list(plain["definitions"][f"{SERVICE}Spec"]["properties"])
+    assert part(spec["ports"], 23, 1, 1) == b"#/definitions/io.k8s.api.core.v1.ServicePort"
+    extensions = {name: json.loads(part(value, 2)) for name, value in named(spec["ports"], 31).items()}
+    assert extensions["x-kubernetes-patch-merge-key"] == "port"
 
 
 @pytest.mark.parametrize("path", ["/openapi", "/openapi/v1", "/openapi/v3/apis/apps", "/openapi/v3/api/v2"])
