@@ -28,19 +28,20 @@ _log = log("node")
 
 async def run(options: NodeOptions) -> None:
     """Be the node until cancelled. The pods go on running; the next agent of the node adopts them."""
-    (options.state_dir / "pods").mkdir(mode=0o700, parents=True, exist_ok=True)
     # First of all: the spawner must be forked while this process holds nothing.
     spawner = Spawner.fork(options.builtins)
     try:
-        network = NodeNetwork(options)
-        network.set_up()
         async with Client.from_kubeconfig(options.kubeconfig, user_agent="kubesvc-node") as client:
-            await _run(options, spawner, network, client)
+            await run_agent(options, spawner, client)
     finally:
         spawner.close()
 
 
-async def _run(options: NodeOptions, spawner: Spawner, network: NodeNetwork, client: Client) -> None:
+async def run_agent(options: NodeOptions, spawner: Spawner, client: Client) -> None:
+    """The agent around a spawner and a connection to the API that are there already."""
+    (options.state_dir / "pods").mkdir(mode=0o700, parents=True, exist_ok=True)
+    network = NodeNetwork(options)
+    network.set_up()
     clock = SystemClock()
     machine = describe_machine(options.node_name)
     events = EventRecorder(client, "kubelet", host=options.node_name)
