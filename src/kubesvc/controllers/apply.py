@@ -22,6 +22,7 @@ from kubesvc.controllers.changes import (
     Tell,
     Update,
 )
+from kubesvc.controllers.meta import reference
 from kubesvc.controllers.ownwrites import OwnWrites, Waiter, Write, revision_of
 
 
@@ -48,6 +49,12 @@ class Applier:
                 case _:
                     await self._apply_one(waiter, change)
         return min(again) if again else None
+
+    def tell_trouble(self, resource: Resource, key: Key, message: str) -> None:
+        """Record on an object that a controller cannot do its work for it."""
+        meta = self._caches.meta(resource, key)
+        if meta is not None:
+            self._recorder.event(reference(resource, meta), "Warning", "ReconcileFailed", message)
 
     async def _apply_batch(self, waiter: Waiter, batch: Batch) -> None:
         size, rest = 1, batch.changes

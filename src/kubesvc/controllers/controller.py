@@ -12,7 +12,8 @@ from typing import Any, Generic, TypeVar
 
 from kubesvc.aio.clock import Clock
 from kubesvc.aio.workqueue import WorkQueue
-from kubesvc.api.status import ApiError, Conflict
+from kubesvc.api.resources import Key, Resource
+from kubesvc.api.status import ApiError, BadRequest, Conflict, Forbidden, Invalid
 from kubesvc.client.errors import ClientError
 from kubesvc.controllers.apply import Applier
 from kubesvc.controllers.changes import Change
@@ -35,10 +36,14 @@ class Measures:
 
 
 class Controller(Generic[K]):
-    """One controller: `sync` reads the caches for a key and returns what to change."""
+    """One controller: `sync` reads the caches for a key and returns what to change.
 
-    def __init__(self, name: str, sync: Sync[K], *, workers: int = 4) -> None:
+    With `resource`, keys name objects of it (by `Key`, or by name), and lasting trouble is told on them.
+    """
+
+    def __init__(self, name: str, sync: Sync[K], *, resource: Resource | None = None, workers: int = 4) -> None:
         self.name = name
+        self._resource = resource
         self.queue: WorkQueue[K] = WorkQueue()
         self._sync = sync
         self._workers = workers
@@ -75,16 +80,24 @@ class Controller(Generic[K]):
         except (ApiError, ClientError) as err:
             delay = self.queue.retry(key)
             self._log.warning("not applied, trying again", key=key, reason=err, delay_s=delay)
+            if isinstance(err, BadRequest | Forbidden | Invalid):
+                self._tell(key, err, applier)
             return "refused"
         except Exception as err:
             # The supervisor's catch: whatever one object brings about must not end the others.
             delay = self.queue.retry(key)
             self._log.error("reconcile failed", exc=err, key=key, delay_s=delay)
+            self._tell(key, err, applier)
             return "failed"
         self.queue.forget(key)
         if again is not None:
             self.queue.add_after(key, again)
         return "done"
+
+    def _tell(self, key: K, err: Exception, applier: Applier) -> None:
+        if self._resource is not None:
+            place = key if isinstance(key, Key) else Key("", str(key))
+            applier.tell_trouble(self._resource, place, f"{self.name} controller: {err}")
 
     def _must_wait(self, key: K, waiter: Waiter, writes: OwnWrites, now: float) -> bool:
         """Whether the key's own writes have not come back yet: they bring the key back, or a timer does."""

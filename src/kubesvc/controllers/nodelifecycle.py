@@ -23,6 +23,7 @@ UNSCHEDULABLE = "node.kubernetes.io/unschedulable"
 # What the admission plugin DefaultTolerationSeconds gives pods that say nothing of these two taints.
 DEFAULT_TOLERATION_S = 300
 _OWN = (NOT_READY, UNREACHABLE, UNSCHEDULABLE)
+_NOT_ALIVE = ("False", "Unknown")
 _WATCHED = ("Ready", "MemoryPressure", "DiskPressure", "PIDPressure")
 
 
@@ -49,14 +50,14 @@ def reconcile(inputs: Inputs, *, now: datetime) -> list[Change]:
         changes.append(Later(GRACE_S - inputs.silent_for))
     ready = ready_status(node)
     changes += _taint_changes(node, ready, now)
-    if ready != "True":
+    if ready in _NOT_ALIVE:
         changes += [change for pod in inputs.pods for change in _mark_not_ready(pod, now)]
     return changes + _evictions(node, inputs.pods, now)
 
 
 def ready_status(node: Node) -> str:
-    """`True`, `False` or `Unknown`; a node that never said anything is Unknown."""
-    return next((c.status for c in node.status.conditions or () if c.type == "Ready"), "Unknown")
+    """`True`, `False` or `Unknown`; "" for a node that has not said anything yet."""
+    return next((c.status for c in node.status.conditions or () if c.type == "Ready"), "")
 
 
 def _all_unknown(node: Node, now: datetime) -> list[NodeCondition] | None:
@@ -103,7 +104,7 @@ def _told(node: Node) -> Tell:
 
 def wanted_taints(node: Node, ready: str) -> list[tuple[str, str]]:
     wanted = [(UNSCHEDULABLE, "NoSchedule")] if node.spec.unschedulable else []
-    if ready != "True":
+    if ready in _NOT_ALIVE:
         key = NOT_READY if ready == "False" else UNREACHABLE
         wanted += [(key, "NoSchedule"), (key, "NoExecute")]
     return wanted

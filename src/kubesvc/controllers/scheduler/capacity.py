@@ -29,7 +29,8 @@ def insufficient(pod: Pod, node: Node, used: Iterable[Amounts], count: int) -> l
     """The reasons, in upstream's words, why the node has no room; what a node does not state is not limited."""
     allocatable = node.status.allocatable or {}
     reasons = []
-    if "pods" in allocatable and count + 1 > parse_quantity(allocatable["pods"]).value:
+    room_for_pods = _amount(allocatable.get("pods"))
+    if room_for_pods is not None and count + 1 > room_for_pods:
         reasons.append("Too many pods")
     wanted = {name: amount for name, amount in requests(pod).items() if amount}
     if not wanted:
@@ -46,13 +47,21 @@ def insufficient(pod: Pod, node: Node, used: Iterable[Amounts], count: int) -> l
 
 def _room(name: str, allocatable: Mapping[str, Any]) -> Fraction | None:
     if name in allocatable:
-        return parse_quantity(allocatable[name]).value
+        return _amount(allocatable[name])
     return None if name in ("cpu", "memory", "ephemeral-storage") else Fraction(0)
 
 
 def _requests(container: Container) -> Amounts:
     given = (container.resources.requests if container.resources else None) or {}
-    return {name: parse_quantity(amount).value for name, amount in given.items()}
+    return {name: amount for name, text in given.items() if (amount := _amount(text)) is not None}
+
+
+def _amount(text: Any) -> Fraction | None:
+    """None for what is no quantity: a server does not let it in, and one bad pod must not stop the others."""
+    try:
+        return parse_quantity(text).value
+    except ValueError:
+        return None
 
 
 def _add(totals: dict[str, Fraction], amounts: Amounts) -> None:

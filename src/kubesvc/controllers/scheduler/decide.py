@@ -8,7 +8,7 @@ from kubesvc.api.resources import PODS
 from kubesvc.api.views import Node, Pod, PodCondition, Taint
 from kubesvc.controllers.changes import Change, Create, Note, Patch, Tell
 from kubesvc.controllers.meta import controller_of, key_of, plain, reference, stamp
-from kubesvc.controllers.nodelifecycle import UNSCHEDULABLE, tolerates
+from kubesvc.controllers.nodelifecycle import UNSCHEDULABLE, ready_status, tolerates
 from kubesvc.controllers.pods import condition, is_over
 from kubesvc.controllers.scheduler.affinity import matches_node, preference
 from kubesvc.controllers.scheduler.capacity import Amounts, insufficient, requests
@@ -80,8 +80,8 @@ def objections(pod: Pod, candidate: Candidate, usage: Mapping[str, Amounts]) -> 
 
 def _taints(node: Node) -> Iterable[Taint]:
     yield from (taint for taint in node.spec.taints or () if taint.effect in ("NoSchedule", "NoExecute"))
-    # The taint of a node that has just become not ready may be a moment late.
-    if any(found.type == "Ready" and found.status != "True" for found in node.status.conditions or ()):
+    # The taint of a node that has just come or become not ready may be a moment late.
+    if ready_status(node) != "True":
         yield _NOT_READY
 
 

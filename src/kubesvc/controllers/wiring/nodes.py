@@ -34,7 +34,7 @@ def nodelifecycle_controller(caches: Caches, clock: Clock) -> Controller[str]:
         inputs = nodelifecycle.Inputs(node, silent_for, list(on_node[name].values()))
         return nodelifecycle.reconcile(inputs, now=clock.now())
 
-    controller = Controller("nodelifecycle", sync)
+    controller = Controller("nodelifecycle", sync, resource=NODES)
 
     def on_lease(key: Key, old: Lease | None, new: Lease | None) -> None:
         if new is not None and key.namespace == LEASE_NAMESPACE and (old is None or old.spec != new.spec):
@@ -49,7 +49,7 @@ def nodelifecycle_controller(caches: Caches, clock: Clock) -> Controller[str]:
         if new is None or (old is not None and old.spec.node_name):
             return
         node = nodes.objects.get(Key("", new.spec.node_name))
-        if node is not None and (node.spec.taints or nodelifecycle.ready_status(node) != "True"):
+        if node is not None and (node.spec.taints or nodelifecycle.ready_status(node) in ("False", "Unknown")):
             controller.queue.add(new.spec.node_name)
 
     nodes.subscribe(on_node_change)
@@ -74,7 +74,7 @@ def nodeipam_controller(caches: Caches, cluster: Network) -> Controller[str]:
         return changes
 
     # One worker: a range is chosen by looking at what all others hold.
-    controller = Controller("nodeipam", sync, workers=1)
+    controller = Controller("nodeipam", sync, resource=NODES, workers=1)
 
     def on_node(key: Key, old: Node | None, new: Node | None) -> None:
         block = nodeipam.held_range(new) if new is not None else None
@@ -108,7 +108,7 @@ def podgc_controller(caches: Caches, client: Client, clock: Clock) -> Controller
             return [Later(wait)]
         return podgc.reconcile(pod, node_exists=await _node_exists(client, name))
 
-    controller = Controller("podgc", sync)
+    controller = Controller("podgc", sync, resource=PODS)
 
     def on_pod(key: Key, _: Pod | None, new: Pod | None) -> None:
         if new is None:

@@ -122,7 +122,7 @@ def namespace_controller(caches: Caches, graph: OwnerGraph, client: Client, cloc
             events = [obj.metadata for obj in (await client.list(EVENTS, namespace=name, view=Partial)).items]
         return namespace.reconcile(namespace.Inputs(found, document, contents, events), now=clock.now())
 
-    controller = Controller("namespace", sync)
+    controller = Controller("namespace", sync, resource=NAMESPACES)
 
     def observed(_: Resource, key: Key, meta: ObjectMeta | None) -> None:
         if meta is None and key.namespace:
@@ -163,7 +163,7 @@ def namespace_defaults_controller(caches: Caches, cluster_ca: str) -> Controller
             *(namespace.missing_root_ca(space, data, cluster_ca, CONFIGMAPS) if cluster_ca else ()),
         ]
 
-    controller = Controller("namespacedefaults", sync)
+    controller = Controller("namespacedefaults", sync, resource=NAMESPACES)
 
     def on_configmap(key: Key, _: ConfigMap | None, new: ConfigMap | None) -> None:
         if key.name == namespace.ROOT_CA_CONFIGMAP:

@@ -28,7 +28,7 @@ class SchedulerWiring:
         self._assumed: dict[Key, str] = {}
         self._waiting: set[Key] = set()
         self._usage: dict[str, Amounts] = {}
-        self.controller: Controller[Key] = Controller("scheduler", self._sync, workers=8)
+        self.controller: Controller[Key] = Controller("scheduler", self._sync, resource=PODS, workers=8)
         self._pods.subscribe(self._pod_changed)
         self._nodes.subscribe(self._node_changed)
 

@@ -81,7 +81,7 @@ def endpointslice_controller(caches: Caches, selected: SelectedPods) -> Controll
         inputs = slices_controller.Inputs(service, pods, nodes, list(managed[key].values()), trigger)
         return slices_controller.reconcile(inputs)
 
-    controller = Controller("endpointslice", sync)
+    controller = Controller("endpointslice", sync, resource=SERVICES)
     selected.subscribe(controller.queue.add)
     slices.subscribe(_to_owner(_managed_by(slices_controller.CONTROLLER_NAME), controller.queue.add))
     return controller
@@ -102,7 +102,7 @@ def endpoints_controller_for(caches: Caches, selected: SelectedPods) -> Controll
         inputs = endpoints_controller.Inputs(service, pods, known.objects.get(key), trigger)
         return endpoints_controller.reconcile(inputs)
 
-    controller = Controller("endpoints", sync)
+    controller = Controller("endpoints", sync, resource=SERVICES)
 
     def on_endpoints(key: Key, _: Endpoints | None, new: Endpoints | None) -> None:
         # Only what this controller made is held to its Service; a person's Endpoints are left alone.
@@ -126,7 +126,7 @@ def mirroring_controller(caches: Caches) -> Controller[Key]:
         inputs = mirroring.Inputs(known.objects.get(key), services.objects.get(key), list(managed[key].values()))
         return mirroring.reconcile(inputs)
 
-    controller = Controller("endpointslicemirroring", sync)
+    controller = Controller("endpointslicemirroring", sync, resource=ENDPOINTS)
 
     def on_service(key: Key, old: Service | None, new: Service | None) -> None:
         if old is None or new is None or bool(old.spec.selector) != bool(new.spec.selector):
@@ -161,7 +161,7 @@ def loadbalancer_controller(caches: Caches, pool: Network | None) -> Controller[
         return allocation.changes
 
     # One worker: an address is chosen by looking at what all others hold.
-    controller = Controller("loadbalancer", sync, workers=1)
+    controller = Controller("loadbalancer", sync, resource=SERVICES, workers=1)
 
     def release(key: Key) -> None:
         wanting.discard(key)

@@ -52,7 +52,7 @@ def deployment_controller(workloads: Workloads, clock: Clock) -> Controller[Key]
         pods = {uid: list(workloads.pods_of[uid].values()) for uid in own}
         return deployments_controller.reconcile(deployments_controller.Inputs(deployment, sets, pods), now=clock.now())
 
-    controller = Controller("deployment", sync)
+    controller = Controller("deployment", sync, resource=DEPLOYMENTS)
     add = controller.queue.add
 
     def on_set(_: Key, old: ReplicaSet | None, new: ReplicaSet | None) -> None:
@@ -87,7 +87,7 @@ def replicaset_controller(workloads: Workloads, clock: Clock) -> Controller[Key]
         ]
         return sets_controller.reconcile(sets_controller.Inputs(owner, pods, related), now=clock.now())
 
-    controller = Controller("replicaset", sync)
+    controller = Controller("replicaset", sync, resource=REPLICASETS)
     add = controller.queue.add
 
     def on_pod(_: Key, old: Pod | None, new: Pod | None) -> None:
@@ -116,5 +116,8 @@ def _owner_key(meta: ObjectMeta, kind: str) -> Iterable[Key]:
 
 
 def _selects(selector: LabelSelector, meta: ObjectMeta) -> bool:
-    parsed = label_selector_from(selector)
+    try:
+        parsed = label_selector_from(selector)
+    except ValueError:
+        return False  # its own reconciliation reports it
     return not parsed.everything and parsed.matches(meta.labels)
