@@ -1,4 +1,4 @@
-"""The built-in images that are other parts of kubesvc: the node agent must not know them, so they are handed to it."""
+"""The built-in images, among them other parts of kubesvc: the node agent must not know those, so it is handed them."""
 
 import argparse
 import asyncio
@@ -14,8 +14,9 @@ def builtins() -> Mapping[str, BuiltinImage]:
     """
     import kubesvc.dns.flags
     import kubesvc.dns.run  # noqa: F401
+    from kubesvc.node.images import BUILTINS
 
-    return {"kubesvc/dns": run_dns}
+    return {**BUILTINS, "kubesvc/dns": run_dns}
 
 
 def run_dns(arguments: Sequence[str]) -> None:
