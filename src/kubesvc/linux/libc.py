@@ -107,8 +107,3 @@ def inotify_init() -> int:
 def inotify_add_watch(fd: int, path: str, mask: int) -> int:
     """Watch `path`; returns the watch descriptor."""
     return check(_libc.inotify_add_watch(fd, path.encode(), mask), path)
-
-
-def inotify_rm_watch(fd: int, watch: int) -> None:
-    """End a watch; one that the kernel has ended already is fine."""
-    _libc.inotify_rm_watch(fd, watch)

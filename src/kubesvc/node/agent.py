@@ -30,8 +30,7 @@ class Agent:
 
     async def adopt(self) -> None:
         """Connect to every sandbox that a former agent left; call before `run`."""
-        root = self._context.options.state_dir / "pods"
-        for directory in sorted(root.iterdir()) if root.is_dir() else ():
+        for directory in self._directories():
             found = await self._context.runtime.adopt(directory)
             if found is not None:
                 self._adopted[directory.name] = found
@@ -101,8 +100,11 @@ class Agent:
             if hello.sandbox.network is not None:
                 self._context.addresses.release(hello.sandbox.network.address)
             del self._adopted[uid]
-        root: Path = self._context.options.state_dir / "pods"
         known = {pod_directory(self._context.options.state_dir, uid) for uid in self.workers}
-        for directory in root.iterdir() if root.is_dir() else ():
+        for directory in self._directories():
             if directory not in known:
                 remove_directory(directory)
+
+    def _directories(self) -> list[Path]:
+        root = self._context.options.state_dir / "pods"
+        return sorted(root.iterdir()) if root.is_dir() else []

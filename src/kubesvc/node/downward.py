@@ -61,9 +61,10 @@ def resource_value(pod: Pod, container: Container, facts: PodFacts, selector: Re
         raise UnknownField(f"unsupported container resource: {selector.resource}")
     limits = (resources and resources.limits) or {}
     requests = (resources and resources.requests) or {}
-    value = (
-        limits.get(resource, facts.allocatable.get(resource, "0")) if kind == "limits" else requests.get(resource, "0")
-    )
+    if kind == "limits":
+        value = limits.get(resource, facts.allocatable.get(resource, "0"))
+    else:
+        value = requests.get(resource, "0")
     divisor = parse_quantity(selector.divisor or "1").value or 1
     return str(math.ceil(parse_quantity(value).value / divisor))
 

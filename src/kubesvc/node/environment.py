@@ -37,26 +37,17 @@ def references(pod: Pod, volumes: Iterable[Volume]) -> References:
     secrets: set[str] = set()
     for container in (*(pod.spec.init_containers or ()), *pod.spec.containers):
         for origin in container.env_from or ():
-            if origin.config_map_ref:
-                config_maps.add(origin.config_map_ref.name)
-            if origin.secret_ref:
-                secrets.add(origin.secret_ref.name)
-        for variable in container.env or ():
-            source = variable.value_from
-            if source and source.config_map_key_ref:
-                config_maps.add(source.config_map_key_ref.name)
-            if source and source.secret_key_ref:
-                secrets.add(source.secret_key_ref.name)
+            config_maps |= {origin.config_map_ref.name} if origin.config_map_ref else set()
+            secrets |= {origin.secret_ref.name} if origin.secret_ref else set()
+        for source in filter(None, (variable.value_from for variable in container.env or ())):
+            config_maps |= {source.config_map_key_ref.name} if source.config_map_key_ref else set()
+            secrets |= {source.secret_key_ref.name} if source.secret_key_ref else set()
     for volume in volumes:
-        if volume.config_map:
-            config_maps.add(volume.config_map.name)
-        if volume.secret:
-            secrets.add(volume.secret.secret_name)
+        config_maps |= {volume.config_map.name} if volume.config_map else set()
+        secrets |= {volume.secret.secret_name} if volume.secret else set()
         for part in (volume.projected and volume.projected.sources) or ():
-            if part.config_map:
-                config_maps.add(part.config_map.name)
-            if part.secret:
-                secrets.add(part.secret.name)
+            config_maps |= {part.config_map.name} if part.config_map else set()
+            secrets |= {part.secret.name} if part.secret else set()
     return References(frozenset(config_maps), frozenset(secrets))
 
 

@@ -17,7 +17,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--pod-cidr", required=True, help="IPv4 network of this node's pods, such as 10.244.1.0/24")
     add("--cluster-dns", default="10.96.0.10", help="name server of pods (default: %(default)s)")
     add("--cluster-domain", default="cluster.local", help="domain of the cluster (default: %(default)s)")
-    add("--state-dir", type=Path, default=Path("/var/lib/kubesvc/node"), help="where pods keep their files (default: %(default)s)")  # fmt: skip
+    add(
+        "--state-dir",
+        type=Path,
+        default=Path("/var/lib/kubesvc/node"),
+        help="where pods keep their files (default: %(default)s)",
+    )
     add("--kubelet-port", type=int, default=10250, help="port of the node's own HTTPS API (default: %(default)s)")
     add("--tls-cert-file", type=Path, required=True, help="certificate of the node's own API, PEM")
     add("--tls-private-key-file", type=Path, required=True, help="its private key, PEM")

@@ -180,11 +180,13 @@ def _identity(
     pod: PodSecurityContext | None, container: SecurityContext | None
 ) -> tuple[int | None, int | None, tuple[int, ...]]:
     """(user, group, further groups); ConfigError where the pod asks not to be root and does not say who else."""
-    user = container.run_as_user if container and container.run_as_user is not None else pod and pod.run_as_user
-    group = container.run_as_group if container and container.run_as_group is not None else pod and pod.run_as_group
-    not_root = container.run_as_non_root if container and container.run_as_non_root is not None else None
-    if not_root is None:
-        not_root = bool(pod and pod.run_as_non_root)
+    user = pod.run_as_user if pod else None
+    group = pod.run_as_group if pod else None
+    not_root = pod.run_as_non_root if pod else None
+    if container:
+        user = user if container.run_as_user is None else container.run_as_user
+        group = group if container.run_as_group is None else container.run_as_group
+        not_root = not_root if container.run_as_non_root is None else container.run_as_non_root
     if not_root and not user:
         raise ConfigError("container has runAsNonRoot and image will run as root")
     groups = tuple((pod and pod.supplemental_groups) or ())

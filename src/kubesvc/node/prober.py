@@ -41,9 +41,9 @@ class Prober:
     async def run(self) -> None:
         """Probe until cancelled; ends by itself when there is nothing (more) to probe."""
         container = self._target.container
-        if container.startup_probe and not self._started:
-            if not await self._until_settled(container.startup_probe):
-                return
+        startup = container.startup_probe if not self._started else None
+        if startup is not None and not await self._until_settled(startup):
+            return
         async with asyncio.TaskGroup() as tasks:
             if container.readiness_probe:
                 state = probes.begin(container.readiness_probe, "readiness")

@@ -51,7 +51,7 @@ class ContainerRecord:
     ready: bool = False
     waiting: Waiting | None = None
     retry_at: float = 0.0
-    backoff: BackOff = BackOff()
+    backoff: BackOff = field(default_factory=BackOff)
     failures: int = 0
 
     @property

@@ -11,6 +11,7 @@ from kubesvc.client import Client, EventRecorder, Informer
 from kubesvc.node.agent import Agent
 from kubesvc.node.context import NodeContext
 from kubesvc.node.ipam import AddressPool
+from kubesvc.node.kubelet.server import KubeletServer
 from kubesvc.node.localruntime import ProcessRuntime
 from kubesvc.node.machine import describe_machine
 from kubesvc.node.network import NodeNetwork
@@ -64,15 +65,19 @@ async def run_agent(options: NodeOptions, spawner: Spawner, client: Client) -> N
     agent = Agent(context, pods)
     registration = Registration(client, options, machine, clock)
     await agent.adopt()
-    async with asyncio.TaskGroup() as tasks:
-        for name, part in (("pods", pods), ("services", services), ("nodes", nodes), ("events", events)):
-            tasks.create_task(part.run(), name=name)
-        tasks.create_task(spawner.watch(), name="spawner")
-        await asyncio.gather(registration.register(), services.synced.wait(), pods.synced.wait())
-        tasks.create_task(registration.run(), name="lease")
-        tasks.create_task(agent.run(), name="agent")
-        tasks.create_task(_follow_nodes(network, nodes), name="routes")
-        _log.info("node ready", node=options.node_name, pods=options.pod_cidr)
+    server = await KubeletServer(options, agent).start()
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            for name, part in (("pods", pods), ("services", services), ("nodes", nodes), ("events", events)):
+                tasks.create_task(part.run(), name=name)
+            tasks.create_task(spawner.watch(), name="spawner")
+            await asyncio.gather(registration.register(), services.synced.wait(), pods.synced.wait())
+            tasks.create_task(registration.run(), name="lease")
+            tasks.create_task(agent.run(), name="agent")
+            tasks.create_task(_follow_nodes(network, nodes), name="routes")
+            _log.info("node ready", node=options.node_name, pods=options.pod_cidr)
+    finally:
+        await server.cleanup()
 
 
 async def _follow_nodes(network: NodeNetwork, nodes: "Informer[Node]") -> None:

@@ -161,13 +161,13 @@ class PodWorker:
         sandbox.on_lost = self._on_lost
 
     def _on_exit(self, state: ContainerState) -> None:
-        before = self.record
+        before = self.record.of(state.name).waiting
         self.record = record_exit(self.pod, self.record, state, self.files, now=self.context.clock.monotonic())
         self._starter.ended(state.name)
-        after = self.record.of(state.name)
-        if after.waiting is not None and before.of(state.name).waiting != after.waiting:
-            self.event("Warning", "BackOff", f"Back-off restarting failed container {state.name} in pod "
-                       f"{self.pod.metadata.name}_{self.pod.metadata.namespace}({self.pod.metadata.uid})", state.name)  # fmt: skip
+        if self.record.of(state.name).waiting not in (None, before):
+            meta = self.pod.metadata
+            whose = f"{state.name} in pod {meta.name}_{meta.namespace}({meta.uid})"
+            self.event("Warning", "BackOff", f"Back-off restarting failed container {whose}", state.name)
         self.report()
         self.wake()
 
@@ -201,6 +201,10 @@ class PodWorker:
             path = f"spec.{'initContainers' if container in init else 'containers'}{{{container}}}"
         reference = ObjectReference("Pod", meta.namespace, meta.name, meta.uid, "v1", meta.resource_version, path)
         self.context.events.event(reference, kind, reason, message)
+
+    async def wait_end(self, container: str) -> None:
+        """Return once the container's present run has ended."""
+        await self._starter.wait_end(container)
 
     # Ending
 

@@ -82,7 +82,7 @@ def looks_like_http(data: bytes) -> bool | None:
 
 
 def answer_http(request: Request, me: Identity, client: str, server: str, *, draining: bool) -> Answer:
-    """`/healthz`, `/readyz`, `/hostname`, `/clientip`, `/status/<code>`, `/slow?seconds=`, anything else the whole story."""
+    """`/healthz`, `/readyz`, `/hostname`, `/clientip`, `/status/<code>`, `/slow?seconds=`; else the whole story."""
     url = urlsplit(request.target)
     path = url.path
     if path in ("/healthz", "/livez"):

@@ -4,8 +4,6 @@ Descriptors that belong to a message travel beside it (SCM_RIGHTS). A container'
 larger than a datagram may be, so it travels in a sealed memory file.
 """
 
-from typing import Any
-
 import msgspec
 
 
@@ -199,10 +197,10 @@ class Ready(Message, frozen=True, tag="ready"):
 Answer = Hello | Done | Failed | Exited | ExecExited
 Report = Ready | Failed
 
-_requests = msgspec.json.Decoder(Request)
-_answers = msgspec.json.Decoder(Answer)
+_requests: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)
+_answers: msgspec.json.Decoder[Answer] = msgspec.json.Decoder(Answer)
 _spawns = msgspec.json.Decoder(Spawn)
-_reports = msgspec.json.Decoder(Report)
+_reports: msgspec.json.Decoder[Report] = msgspec.json.Decoder(Report)
 _containers = msgspec.json.Decoder(ContainerSpec)
 _sandboxes = msgspec.json.Decoder(SandboxSpec)
 
@@ -243,6 +241,3 @@ def exit_status(wait_status: int) -> tuple[int, int]:
     if wait_status & 0x7F:
         return 128 + (wait_status & 0x7F), wait_status & 0x7F
     return (wait_status >> 8) & 0xFF, 0
-
-
-JSON = dict[str, Any]

@@ -156,9 +156,11 @@ class Sandbox:
             return
         self.close()
         gone = SandboxGone("the pod's shim is gone")
-        for waiting in (self._hello, *self._pending.values()):
-            if not waiting.done():
-                waiting.set_exception(gone)
+        if not self._hello.done():
+            self._hello.set_exception(gone)
+        for answer in self._pending.values():
+            if not answer.done():
+                answer.set_exception(gone)
         for ended in self._execs.values():
             if not ended.done():
                 ended.set_result(137)

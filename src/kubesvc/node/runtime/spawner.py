@@ -62,13 +62,7 @@ class Spawner:
 
     async def watch(self) -> None:
         """Never returns while the spawner lives; raises SpawnerDied when it dies."""
-        loop = asyncio.get_running_loop()
-        died: asyncio.Future[None] = loop.create_future()
-        loop.add_reader(self._connection.fileno(), lambda: died.done() or died.set_result(None))
-        try:
-            await died
-        finally:
-            loop.remove_reader(self._connection.fileno())
+        await _readable(self._connection.fileno())
         raise SpawnerDied("the spawner process is gone")
 
     def close(self) -> None:
@@ -81,14 +75,18 @@ class Spawner:
 
 
 async def _read_report(fd: int) -> bytes:
+    await _readable(fd)
+    return os.read(fd, p.MAX_MESSAGE)
+
+
+async def _readable(fd: int) -> None:
     loop = asyncio.get_running_loop()
-    readable = loop.create_future()
-    loop.add_reader(fd, lambda: readable.done() or readable.set_result(None))
+    readable = asyncio.Event()
+    loop.add_reader(fd, readable.set)
     try:
-        await readable
+        await readable.wait()
     finally:
         loop.remove_reader(fd)
-    return os.read(fd, p.MAX_MESSAGE)
 
 
 def _serve(connection: socket.socket, builtins: Mapping[str, BuiltinImage]) -> NoReturn:

@@ -1,0 +1,103 @@
+"""GET /containerLogs: a run's log, and what is added to it."""
+
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+from aiohttp import web
+
+from kubesvc.linux.inotify import DirectoryWatch
+from kubesvc.node.kubelet.loglines import BadLogOptions, LogOptions, LogReader, parse_log_options, tail_offset
+from kubesvc.node.records import Run
+from kubesvc.node.worker import PodWorker
+
+_CHUNK = 256 << 10
+
+
+async def serve_logs(request: web.Request, worker: PodWorker, container: str) -> web.StreamResponse:
+    """Answer with the log of the container's current (or, if asked, previous) run."""
+    try:
+        options = parse_log_options(request.query, time.time())
+    except BadLogOptions as err:
+        raise web.HTTPBadRequest(text=str(err)) from err
+    run = _run(worker, container, options)
+
+    def ended() -> bool:
+        now = worker.record.of(container).run
+        return now is None or now.id != run.id or not now.running
+
+    response = web.StreamResponse(headers={"Content-Type": "text/plain"})
+    await response.prepare(request)
+    async for text in read_log(Path(run.log_path), options, ended):
+        await response.write(text)
+    await response.write_eof()
+    return response
+
+
+def _run(worker: PodWorker, container: str, options: LogOptions) -> Run:
+    """The run whose log is meant; HTTPBadRequest in the kubelet's words when there is none."""
+    name = worker.pod.metadata.name
+    record = worker.record.of(container)
+    run = record.run
+    if options.previous:
+        previous = run if run is not None and record.waiting is not None else record.previous
+        if previous is None or not Path(previous.log_path).exists():
+            raise web.HTTPBadRequest(text=f'previous terminated container "{container}" in pod "{name}" not found')
+        return previous
+    if run is None:
+        reason = record.waiting.reason if record.waiting else "ContainerCreating"
+        message = f": {record.waiting.message}" if record.waiting and record.waiting.message else ""
+        waits = "trying and failing to pull image" if "Image" in reason else reason
+        text = (
+            f'container "{container}" in pod "{name}" is waiting to start: {waits}{message if waits != reason else ""}'
+        )
+        raise web.HTTPBadRequest(text=text)
+    return run
+
+
+async def read_log(path: Path, options: LogOptions, ended: Callable[[], bool]) -> AsyncIterator[bytes]:
+    """The text of a log in pieces; with `follow` until `ended` says that the run is over."""
+    reader = LogReader(options)
+    older = path.with_name(path.name + ".1")
+    data = _read(older) + _read(path)
+    position = path.stat().st_size if path.exists() else 0
+    if options.tail is not None:
+        data = data[tail_offset(data, options.tail) :]
+    for start in range(0, len(data), _CHUNK):
+        if text := reader.feed(data[start : start + _CHUNK]):
+            yield text
+    if not options.follow:
+        return
+    with DirectoryWatch(path.parent) as watch:
+        watch.wake()
+        while not reader.full:
+            over = ended()
+            data, position = _read_on(path, older, position)
+            if text := reader.feed(data):
+                yield text
+            if over and not data:
+                return
+            if not over:
+                await watch.changed()
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+def _read_on(path: Path, older: Path, position: int) -> tuple[bytes, int]:
+    """What came after `position`, also across a rotation: then the rest of it is in the older file."""
+    try:
+        size = path.stat().st_size
+    except OSError:
+        return b"", position
+    rest = b""
+    if size < position:
+        rest, position = _read(older)[position:], 0
+    with path.open("rb") as file:
+        file.seek(position)
+        data = file.read()
+    return rest + data, position + len(data)
