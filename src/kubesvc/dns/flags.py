@@ -26,6 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="HTTP /metrics for Prometheus; 0 for none (default: %(default)s)")
     add("--upstream", action="append", default=[], metavar="ADDRESS[:PORT]|FILE",
         help="ask this server for all other names; a path names a resolv.conf to take servers from; repeatable")
+    add("--policy", choices=("random", "round_robin", "sequential"), default=_DEFAULTS.policy,
+        help="which upstream to ask first (default: %(default)s)")
     add("--ttl", type=int, default=_DEFAULTS.ttl, metavar="SECONDS",
         help="how long clients may remember an answer or a denial (default: %(default)s)")
     add("--pods", choices=("disabled", "insecure", "verified"), default=_DEFAULTS.pods,
@@ -56,6 +58,7 @@ def options_from(args: argparse.Namespace) -> DnsOptions:
         ready_port=args.ready_port,
         metrics_port=args.metrics_port,
         upstreams=tuple(args.upstream),
+        policy=args.policy,
         ttl=args.ttl,
         pods=args.pods,
         endpoint_pod_names=args.endpoint_pod_names,

@@ -3,12 +3,15 @@
 import asyncio
 import socket
 
+from kubesvc.dns.cache import Cache
+from kubesvc.dns.forward import Forwarding
 from kubesvc.dns.meter import Meter
 from kubesvc.dns.metrics import Counts, count
 from kubesvc.dns.options import DnsOptions
-from kubesvc.dns.responder import Responder
+from kubesvc.dns.responder import Pending, Responder
 from kubesvc.dns.server import Forwarder, UdpServer, tcp_socket, udp_socket
 from kubesvc.dns.tcp import Connection, TcpServer
+from kubesvc.dns.upstream import read_upstreams
 from kubesvc.observe import log
 
 _log = log("dns.listeners")
@@ -39,7 +42,8 @@ class Listeners:
         self._options = options
         self._responder = responder
         self.meter = Meter()
-        self.forwarder = Forwarder(responder, None)
+        self._forwarding = make_forwarding(options)
+        self.forwarder = Forwarder(responder, self._forward)
         self.tcp = TcpServer(responder, self.meter, self.forwarder)
         self._udp: list[UdpServer] = []
         self._tcp: list[asyncio.Server] = []
@@ -59,11 +63,18 @@ class Listeners:
         return int(self._tcp[0].sockets[0].getsockname()[1])
 
     def counts(self) -> Counts:
-        return count(self._responder.tallies.all(), self.meter)
+        forward = None
+        if self._forwarding is not None:
+            forward = self._forwarding.counts()
+            forward.rejects = self.forwarder.rejected
+        return count(self._responder.tallies.all(), self.meter, forward)
 
     async def run(self) -> None:
-        """Look after the connections until cancelled."""
-        await self.tcp.watch_idle()
+        """Look after connections and upstreams until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.tcp.watch_idle(), name="idle connections")
+            if self._forwarding is not None:
+                group.create_task(self._forwarding.run(), name="upstreams")
 
     async def close(self) -> None:
         for udp in self._udp:
@@ -72,3 +83,19 @@ class Listeners:
             server.close()
         self.tcp.close()
         await self.forwarder.close()
+        if self._forwarding is not None:
+            await self._forwarding.close()
+
+    async def _forward(self, pending: Pending) -> bytes:
+        if self._forwarding is None:
+            return self._responder.give_up(pending)
+        query = pending.query
+        resolution = await self._forwarding.resolve(pending.name, query.qtype, dnssec_ok=query.dnssec_ok)
+        return self._responder.complete(pending, resolution)
+
+
+def make_forwarding(options: DnsOptions) -> Forwarding | None:
+    """The way to foreign names; None without upstreams. Raises ValueError and OSError for bad ones."""
+    if not options.upstreams:
+        return None
+    return Forwarding(read_upstreams(options.upstreams), Cache(size=options.cache_size), policy=options.policy)

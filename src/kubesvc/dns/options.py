@@ -20,6 +20,7 @@ class DnsOptions:
     ready_port: int = 8181
     metrics_port: int = 9153
     upstreams: tuple[str, ...] = ()  # ADDRESS, ADDRESS:PORT, [V6]:PORT, or a resolv.conf's path
+    policy: str = "random"  # which upstream first: "random", "round_robin" or "sequential"
     ttl: int = 5
     pods: str = "insecure"  # "disabled", "insecure" or "verified"
     endpoint_pod_names: bool = False

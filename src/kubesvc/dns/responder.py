@@ -10,6 +10,7 @@ from itertools import repeat
 from typing import NamedTuple
 
 from kubesvc.dns import records, wire
+from kubesvc.dns.answers import Resolution
 from kubesvc.dns.lookup import Finding, find, zone_of
 from kubesvc.dns.memo import Entry, Memo
 from kubesvc.dns.query import Query, Rejection, parse_query
@@ -41,15 +42,6 @@ class Pending(NamedTuple):
     name: bytes
     limit: int
     finding: Finding
-
-
-class Resolution(NamedTuple):
-    """What an upstream, or the cache of its answers, says."""
-
-    rcode: int
-    answers: tuple[Record, ...] = ()
-    authority: tuple[Record, ...] = ()
-    authentic: bool = False
 
 
 class Responder:

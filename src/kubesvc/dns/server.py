@@ -78,7 +78,7 @@ class UdpServer:
 class Forwarder:
     """Runs the questions that need an upstream, a bounded number at a time."""
 
-    def __init__(self, responder: Responder, forward: Forward | None, *, max_pending: int = 2000) -> None:
+    def __init__(self, responder: Responder, forward: Forward, *, max_pending: int = 2000) -> None:
         self._responder = responder
         self._forward = forward
         self._max_pending = max_pending
@@ -87,17 +87,17 @@ class Forwarder:
 
     def start(self, pending: Pending, send: Callable[[bytes], None]) -> None:
         """Ask in the background and `send` what comes; SERVFAIL at once when too many wait."""
-        if self._forward is None or len(self._tasks) >= self._max_pending:
+        if len(self._tasks) >= self._max_pending:
             self.rejected += 1
             send(self._responder.give_up(pending))
             return
-        task = asyncio.get_running_loop().create_task(self._finish(self._forward, pending, send), name="forward")
+        task = asyncio.get_running_loop().create_task(self._finish(pending, send), name="forward")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _finish(self, forward: Forward, pending: Pending, send: Callable[[bytes], None]) -> None:
+    async def _finish(self, pending: Pending, send: Callable[[bytes], None]) -> None:
         try:
-            send(await forward(pending))
+            send(await self._forward(pending))
         except Exception as err:
             _log.error("forwarding failed", exc=err)
             send(self._responder.give_up(pending))

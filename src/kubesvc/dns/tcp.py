@@ -3,6 +3,7 @@
 import asyncio
 from time import perf_counter
 
+from kubesvc.dns import wire
 from kubesvc.dns.meter import Meter
 from kubesvc.dns.responder import Responder
 from kubesvc.dns.server import Forwarder
@@ -14,21 +15,32 @@ MAX_CONNECTIONS = 2000
 # A client that asks and does not read is not asked what else it wants.
 _WRITE_HIGH_WATER = 256 << 10
 _MAX_UNANSWERED = 256
+_PORTION = 64 << 10
 
 
 class TcpServer:
     """Accepts connections on a listening socket and bounds how many there are."""
 
-    def __init__(self, responder: Responder, meter: Meter, forwarder: Forwarder) -> None:
+    def __init__(
+        self,
+        responder: Responder,
+        meter: Meter,
+        forwarder: Forwarder,
+        *,
+        idle_seconds: float = IDLE_SECONDS,
+        max_connections: int = MAX_CONNECTIONS,
+    ) -> None:
         self.responder = responder
         self.meter = meter
         self.forwarder = forwarder
+        self._idle_seconds = idle_seconds
+        self._max_connections = max_connections
         self.connections: dict[Connection, None] = {}
 
     def admit(self, connection: "Connection") -> None:
         """Take a new connection in; when there are too many, the longest idle one has to go."""
         self.connections[connection] = None
-        if len(self.connections) > MAX_CONNECTIONS:
+        if len(self.connections) > self._max_connections:
             next(iter(self.connections)).abort()
 
     def touch(self, connection: "Connection") -> None:
@@ -37,11 +49,11 @@ class TcpServer:
         self.connections[connection] = None
 
     async def watch_idle(self) -> None:
-        """Close connections that have not completed a question for IDLE_SECONDS; never returns."""
+        """Close connections that have not completed a question for `idle_seconds`; never returns."""
         loop = asyncio.get_running_loop()
         while True:
-            await asyncio.sleep(IDLE_SECONDS / 4)
-            oldest = loop.time() - IDLE_SECONDS
+            await asyncio.sleep(self._idle_seconds / 4)
+            oldest = loop.time() - self._idle_seconds
             for connection in list(self.connections):
                 if connection.last_question > oldest:
                     break
@@ -94,25 +106,41 @@ class Connection(asyncio.Protocol):
         self._server.connections.pop(self, None)
         if self._transport is not None:
             self._transport.abort()
+            self._transport = None
 
     def _answer_buffered(self) -> None:
-        buffer, replies, at = self._buffer, [], 0
-        while self._writable and self._unanswered < _MAX_UNANSWERED and len(buffer) - at >= 2:
+        """Answer the whole questions in the buffer, for as long as the client takes the answers."""
+        at = before = 0
+        while self._writable and self._transport is not None:
+            at = self._answer_some(before)
+            if at == before:
+                break
+            before = at
+        if at:
+            del self._buffer[:at]
+            self.last_question = asyncio.get_running_loop().time()
+            self._server.touch(self)
+        self._pace()
+
+    def _answer_some(self, at: int) -> int:
+        """Answer questions from offset `at` until there is a good portion to write; the offset behind them."""
+        buffer, replies, ready = self._buffer, [], 0
+        while ready < _PORTION and self._unanswered < _MAX_UNANSWERED and len(buffer) - at >= 2:
             size = buffer[at] << 8 | buffer[at + 1]
+            if size < wire.HEADER_SIZE:
+                # No question is this short, and what follows cannot be told from it.
+                self.abort()
+                return at
             if len(buffer) - at - 2 < size:
                 break
             reply = self._answer(bytes(buffer[at + 2 : at + 2 + size]))
             at += 2 + size
             if reply is not None:
-                replies.append(len(reply).to_bytes(2, "big"))
-                replies.append(reply)
-        if at:
-            del buffer[:at]
-            self.last_question = asyncio.get_running_loop().time()
-            self._server.touch(self)
+                replies += [len(reply).to_bytes(2, "big"), reply]
+                ready += len(reply)
         if replies and self._transport is not None:
             self._transport.write(b"".join(replies))
-        self._pace()
+        return at
 
     def _answer(self, message: bytes) -> bytes | None:
         server, before = self._server, perf_counter()

@@ -1,0 +1,170 @@
+"""Names that are not ours: the cache, several upstreams with their health, one question at a time.
+
+The defaults are CoreDNS's `forward`: random choice, two failures take an upstream out, a probe
+every half second brings it back, two seconds to answer. When all are out, one is tried anyway.
+"""
+
+import asyncio
+import random
+import secrets
+from collections.abc import Awaitable, Callable, Sequence
+from time import monotonic
+
+from kubesvc.dns import wire
+from kubesvc.dns.answers import Resolution
+from kubesvc.dns.cache import Cache, Cached, Freshness, Question
+from kubesvc.dns.meter import DURATION_BUCKETS
+from kubesvc.dns.metrics import ForwardCounts
+from kubesvc.dns.upstream import Upstream, UpstreamFailed, exchange
+from kubesvc.dns.wire import Rcode, Type
+from kubesvc.observe import log
+
+_log = log("dns.forward")
+MAX_FAILURES = 2
+PROBE_SECONDS = 0.5
+ANSWER_SECONDS = 2.0
+TRIES = 3
+_RETRIABLE = frozenset((Rcode.SERVFAIL, Rcode.REFUSED, Rcode.NOTIMP, Rcode.FORMERR))
+
+Exchange = Callable[..., Awaitable[Resolution]]
+
+
+class Health:
+    """One upstream and how it has been doing."""
+
+    def __init__(self, upstream: Upstream) -> None:
+        self.upstream = upstream
+        self.failures = 0
+
+    @property
+    def is_up(self) -> bool:
+        return self.failures < MAX_FAILURES
+
+
+class Forwarding:
+    """Resolves foreign names through `upstreams`, remembering what they say."""
+
+    def __init__(
+        self, upstreams: Sequence[Upstream], cache: Cache, *, policy: str = "random", ask: Exchange = exchange
+    ) -> None:
+        self._health = [Health(upstream) for upstream in upstreams]
+        self._cache = cache
+        self._policy = policy
+        self._ask = ask
+        self._turn = 0
+        self._asking: dict[Question, asyncio.Task[Resolution]] = {}
+        # Asked once at the start: whoever hears it from outside has been made its own upstream.
+        self._probe_name = wire.name_from_text(f"{secrets.token_hex(8)}.{secrets.token_hex(8)}.loop")
+        self._loops = False
+        self._counts = ForwardCounts(durations=[0] * (len(DURATION_BUCKETS) + 1))
+
+    async def resolve(self, name: bytes, qtype: int, *, dnssec_ok: bool = False) -> Resolution:
+        """An answer from the cache or an upstream; stale or SERVFAIL when there is none to be had."""
+        if name == self._probe_name:
+            self._loops = True
+            _log.error("an upstream leads back to this server; foreign names are not answered")
+        if self._loops:
+            return Resolution(Rcode.SERVFAIL)
+        question = (name, qtype, dnssec_ok)
+        cached = self._look_up(question)
+        if cached.freshness is Freshness.EXPIRING:
+            self._fetch(question)
+        if cached.resolution is not None and cached.freshness is not Freshness.STALE:
+            return cached.resolution
+        resolution = await asyncio.shield(self._fetch(question))
+        if resolution.rcode == Rcode.SERVFAIL and cached.resolution is not None:
+            self._counts.served_stale += 1
+            return cached.resolution
+        return resolution
+
+    async def run(self) -> None:
+        """Probe upstreams that are out until they are back; never returns."""
+        await asyncio.gather(*(self._probe(health, self._probe_name, Type.HINFO) for health in self._health))
+        while True:
+            await asyncio.sleep(PROBE_SECONDS)
+            down = [health for health in self._health if not health.is_up]
+            await asyncio.gather(*(self._probe(health, wire.ROOT, Type.NS) for health in down))
+
+    async def close(self) -> None:
+        for task in list(self._asking.values()):
+            task.cancel()
+        await asyncio.gather(*self._asking.values(), return_exceptions=True)
+
+    def counts(self) -> ForwardCounts:
+        self._counts.cache_entries = len(self._cache)
+        self._counts.evictions = self._cache.evictions
+        return self._counts
+
+    def _look_up(self, question: Question) -> Cached:
+        cached = self._cache.get(question, monotonic())
+        if cached.freshness in (Freshness.FRESH, Freshness.EXPIRING):
+            self._counts.cache_hits += 1
+        else:
+            self._counts.cache_misses += 1
+        return cached
+
+    def _fetch(self, question: Question) -> "asyncio.Task[Resolution]":
+        """Ask, unless the same question is being asked already."""
+        task = self._asking.get(question)
+        if task is None:
+            task = asyncio.get_running_loop().create_task(self._ask_upstreams(question), name="upstream")
+            self._asking[question] = task
+            task.add_done_callback(lambda _: self._asking.pop(question, None))
+        return task
+
+    async def _ask_upstreams(self, question: Question) -> Resolution:
+        last = Resolution(Rcode.SERVFAIL)
+        for health in self._candidates():
+            try:
+                resolution = await self._ask_one(health, question)
+            except UpstreamFailed as err:
+                _log.debug("upstream failed", reason=err)
+                continue
+            if resolution.rcode not in _RETRIABLE:
+                self._cache.put(question, resolution, monotonic())
+                return resolution
+            last = resolution
+        failed = Resolution(last.rcode)
+        self._cache.put(question, failed, monotonic())
+        return failed
+
+    async def _ask_one(self, health: Health, question: Question) -> Resolution:
+        name, qtype, dnssec_ok = question
+        before = monotonic()
+        try:
+            resolution = await self._ask(health.upstream, name, qtype, dnssec_ok=dnssec_ok, timeout=ANSWER_SECONDS)
+        except UpstreamFailed:
+            health.failures += 1
+            if health.failures == MAX_FAILURES:
+                _log.warning("upstream is out", upstream=health.upstream)
+            raise
+        if not health.is_up:
+            _log.info("upstream is back", upstream=health.upstream)
+        health.failures = 0
+        self._measure(monotonic() - before)
+        return resolution
+
+    def _candidates(self) -> list[Health]:
+        """Who is asked, in order: those that are up by policy; when none is, anyone."""
+        up = [health for health in self._health if health.is_up]
+        if not up:
+            self._counts.health_broken += 1
+            up = list(self._health)
+        if self._policy == "random":
+            random.shuffle(up)
+        elif self._policy == "round_robin":
+            self._turn += 1
+            at = self._turn % len(up)
+            up = up[at:] + up[:at]
+        return up[:TRIES] if len(up) > 1 else up * 2
+
+    async def _probe(self, health: Health, name: bytes, qtype: int) -> None:
+        try:
+            await self._ask_one(health, (name, qtype, False))
+        except UpstreamFailed as err:
+            _log.debug("probe failed", reason=err)
+
+    def _measure(self, seconds: float) -> None:
+        bucket = next((n for n, edge in enumerate(DURATION_BUCKETS) if seconds <= edge), len(DURATION_BUCKETS))
+        self._counts.durations[bucket] += 1
+        self._counts.seconds += seconds

@@ -1,0 +1,139 @@
+"""Connections that misbehave: idle, trickling, too many, cut, never reading."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import dns.message
+
+from kubesvc.dns.meter import Meter
+from kubesvc.dns.responder import Pending
+from kubesvc.dns.server import Forwarder
+from kubesvc.dns.tcp import Connection, TcpServer
+from kubesvc.testing.builders import endpoint_slice, service
+
+QUERY = dns.message.make_query("web.default.svc.cluster.local", "A").to_wire()
+
+
+async def no_upstream(_: Pending) -> bytes:
+    raise AssertionError("nothing is to be forwarded here")
+
+
+@asynccontextmanager
+async def listening(server: Any, **limits: Any) -> AsyncIterator[tuple[TcpServer, int]]:
+    server.put(service("web"))
+    tcp = TcpServer(server.responder, Meter(), Forwarder(server.responder, no_upstream), **limits)
+    streams = await asyncio.get_running_loop().create_server(lambda: Connection(tcp), "127.0.0.1", 0)
+    upkeep = asyncio.create_task(tcp.watch_idle())
+    try:
+        yield tcp, streams.sockets[0].getsockname()[1]
+    finally:
+        upkeep.cancel()
+        streams.close()
+        tcp.close()
+        await streams.wait_closed()
+
+
+class Client:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+
+    @classmethod
+    async def connect(cls, port: int) -> "Client":
+        return cls(*await asyncio.open_connection("127.0.0.1", port))
+
+    def send(self, *messages: bytes) -> None:
+        self.writer.write(b"".join(len(m).to_bytes(2, "big") + m for m in messages))
+
+    async def receive(self) -> bytes:
+        async with asyncio.timeout(20):
+            return await self.reader.readexactly(int.from_bytes(await self.reader.readexactly(2), "big"))
+
+    async def is_closed_by_the_server(self) -> bool:
+        async with asyncio.timeout(20):
+            with suppress(ConnectionError):
+                return await self.reader.read() == b""
+            return True
+
+    async def close(self) -> None:
+        self.writer.close()
+        with suppress(ConnectionError):
+            await self.writer.wait_closed()
+
+
+async def test_a_silent_connection_is_closed(server: Any) -> None:
+    async with listening(server, idle_seconds=0.02) as (_, port):
+        client = await Client.connect(port)
+        assert await client.is_closed_by_the_server()
+        await client.close()
+
+
+async def test_bytes_that_never_make_a_question_do_not_keep_it_open(server: Any) -> None:
+    async with listening(server, idle_seconds=0.1) as (_, port):
+        client = await Client.connect(port)
+
+        async def trickle() -> None:
+            with suppress(ConnectionError):
+                for byte in b"\xff" * 10_000:
+                    client.writer.write(bytes((byte,)))
+                    await client.writer.drain()
+                    await asyncio.sleep(0.001)
+
+        trickling = asyncio.create_task(trickle())
+        assert await client.is_closed_by_the_server()
+        trickling.cancel()
+        await client.close()
+
+
+async def test_a_length_too_short_for_any_question_ends_the_connection(server: Any) -> None:
+    async with listening(server) as (_, port):
+        client = await Client.connect(port)
+        client.writer.write(b"\x00\x05hello")
+        assert await client.is_closed_by_the_server()
+        await client.close()
+
+
+async def test_when_there_are_too_many_the_longest_idle_one_goes(server: Any) -> None:
+    async with listening(server, max_connections=3) as (tcp, port):
+        clients = [await Client.connect(port) for _ in range(3)]
+        for client in clients:
+            client.send(QUERY)
+            await client.receive()
+        clients[0].send(QUERY)
+        await clients[0].receive()
+        clients.append(await Client.connect(port))
+        clients[3].send(QUERY)
+        assert await clients[3].receive()
+        assert await clients[1].is_closed_by_the_server()
+        assert len(tcp.connections) == 3
+        for client in clients:
+            await client.close()
+
+
+async def test_a_question_in_pieces_is_answered_when_it_is_whole(server: Any) -> None:
+    async with listening(server) as (_, port):
+        client = await Client.connect(port)
+        framed = len(QUERY).to_bytes(2, "big") + QUERY
+        for byte in framed:
+            client.writer.write(bytes((byte,)))
+            await client.writer.drain()
+        assert (await client.receive())[:2] == QUERY[:2]
+        await client.close()
+
+
+async def test_a_client_that_asks_and_does_not_read_is_not_read_from(server: Any) -> None:
+    addresses = [f"10.1.{n // 250}.{n % 250 + 1}" for n in range(3000)]
+    server.put(service("many", cluster_ip="None"), endpoint_slice("many", *addresses))
+    query = dns.message.make_query("many.default.svc.cluster.local", "A").to_wire()
+    async with listening(server) as (tcp, port):
+        client = await Client.connect(port)
+        client.send(*[query] * 1000)
+        while not any(not connection._writable for connection in tcp.connections):
+            await asyncio.sleep(0)
+        (connection,) = tcp.connections
+        assert connection._transport is not None
+        assert connection._transport.get_write_buffer_size() < 1 << 20
+        for _ in range(1000):
+            assert len(await client.receive()) > 48_000
+        await client.close()
