@@ -4,6 +4,7 @@ from typing import Any
 
 import dns.exception
 import dns.message
+import dns.rdatatype
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -27,7 +28,11 @@ def damaged_queries(draw: st.DrawFn) -> bytes:
     """A good query with some bytes changed, inserted or cut off."""
     qtype = draw(st.integers(1, 0xFFFF))
     name = draw(NAMES)
-    message = bytearray(dns.message.make_query(name, qtype, use_edns=draw(st.sampled_from([None, 0]))).to_wire())
+    message = bytearray(
+        dns.message.make_query(
+            name, dns.rdatatype.RdataType.make(qtype), use_edns=draw(st.sampled_from([None, 0]))
+        ).to_wire()
+    )
     for _ in range(draw(st.integers(0, 4))):
         message[draw(st.integers(0, len(message) - 1))] = draw(st.integers(0, 255))
     return bytes(message[: draw(st.integers(0, len(message)))]) + draw(st.binary(max_size=20))

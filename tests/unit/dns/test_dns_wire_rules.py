@@ -106,7 +106,7 @@ def test_an_unknown_edns_version_is_badvers(server: Any) -> None:
 
 
 def test_edns_options_are_ignored(server: Any) -> None:
-    cookie = dns.edns.GenericOption(10, b"12345678")
+    cookie = dns.edns.GenericOption(dns.edns.OptionType.COOKIE, b"12345678")
     assert server.ask(WEB, use_edns=0, options=[cookie]).rcode == "NOERROR"
 
 
