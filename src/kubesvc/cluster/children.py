@@ -16,7 +16,7 @@ from kubesvc.aio.runner import run_until_signal
 from kubesvc.linux import libc, netns
 
 _PR_SET_NAME = 15
-_HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
+_HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGUSR1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 One thread, no event loop: it sleeps in poll(2) on a pidfd per role and on its signals. A role need
 not be its child, so a new supervisor adopts what an earlier one, killed, has left running.
-SIGHUP makes it follow the ledger; SIGTERM ends the roles and itself.
+SIGHUP makes it follow the ledger; SIGTERM ends the roles and itself; after SIGUSR1 it starts nothing any more and
+only buries the dead, for `down`.
 """
 
 import os
@@ -53,10 +54,11 @@ class Supervisor:
         self._held = list(held)
         self._slots: dict[str, _Slot] = {}
         self._poll = select.poll()
+        self._draining = False
         self._next_log_check = time.monotonic() + _LOG_CHECK_INTERVAL
         self._signals, self._wakeup = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._poll.register(self._signals, select.POLLIN)
-        for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
+        for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGUSR1):
             signal.signal(signum, lambda *_: None)
         signal.set_wakeup_fd(self._wakeup, warn_on_full_buffer=False)
 
@@ -71,12 +73,14 @@ class Supervisor:
     def run(self) -> None:
         """Supervise until SIGTERM."""
         while True:
-            self._start_due()
+            if not self._draining:
+                self._start_due()
             self._poll_once()
             asked = self._drain_signals()
             self._reap()
             if asked & {signal.SIGTERM, signal.SIGINT}:
                 break
+            self._draining = self._draining or signal.SIGUSR1 in asked
             if signal.SIGHUP in asked:
                 self.follow()
             self._note_deaths()
@@ -131,7 +135,7 @@ class Supervisor:
 
     def _poll_once(self) -> None:
         now = time.monotonic()
-        waits = [slot.due - now for slot in self._slots.values() if slot.running is None]
+        waits = [slot.due - now for slot in self._slots.values() if slot.running is None and not self._draining]
         wait = min([*waits, self._next_log_check - now])
         self._poll.poll(max(0.0, wait) * 1000 + 1)
 

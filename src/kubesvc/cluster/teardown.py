@@ -4,14 +4,17 @@ Works from the name alone when everything else is lost. The order makes it repea
 by looking (processes, mounts, namespaces) goes first, the ledger last.
 """
 
+import os
 import shutil
+import signal
 from contextlib import suppress
 from pathlib import Path
 
 from kubesvc.cluster.kubeconfig_files import KubeconfigError, uninstall
 from kubesvc.cluster.ledger import ClusterError, Ledger, StateDirectory, StateError, locked_home, remove_empty_home
 from kubesvc.cluster.network import cluster_namespaces, forget_netns_directory, has_host_link, remove_network
-from kubesvc.cluster.processes import StillRunning, find_members, kill_and_wait
+from kubesvc.cluster.processes import Process, StillRunning, find_members, kill_and_wait
+from kubesvc.cluster.records import SUPERVISOR, running
 from kubesvc.cluster.topology import check_name
 from kubesvc.linux import libc
 from kubesvc.linux.mounts import DETACH, mount_points
@@ -48,16 +51,30 @@ def _readable_ledger(state: StateDirectory) -> Ledger | None:
 
 
 def _end_processes(state: StateDirectory) -> None:
-    """Kill until none is found: one that was being forked while we looked is found by the next look."""
+    """Kill until none is found: one that was being forked while we looked is found by the next look.
+
+    The supervisor goes last. It starts nothing meanwhile, and as parent of orphans it waits for all the
+    others, so that no zombie is left where init does not.
+    """
+    supervisor = _drain_supervisor(state)
     for _ in range(_ROUNDS):
-        members = find_members(state.root, cluster_namespaces(state.name))
-        if not members:
+        found = find_members(state.root, cluster_namespaces(state.name))
+        if not found:
             return
+        members = [member for member in found if member != supervisor] or found
         try:
             kill_and_wait(members)
         except StillRunning as err:
             raise ClusterError(f"cluster {state.name!r}: {err}", "run kubesvc down again") from err
     raise ClusterError(f"cluster {state.name!r} starts processes faster than they end", "run kubesvc down again")
+
+
+def _drain_supervisor(state: StateDirectory) -> Process | None:
+    record = running(state).get(SUPERVISOR)
+    if record is None or record.process not in find_members(state.root, ()):
+        return None
+    os.kill(record.pid, signal.SIGUSR1)
+    return record.process
 
 
 def _restore_kubeconfigs(ledger: Ledger) -> list[str]:

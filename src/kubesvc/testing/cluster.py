@@ -123,11 +123,8 @@ class Cluster:
 
     def kubectl(self, *args: str, input: str | None = None, check: bool = True, timeout: float = 120.0) -> str:  # noqa: A002
         """The output of `kubectl`, or where that is not installed of the same `kubesvc` command."""
-        if shutil.which("kubectl"):
-            argv = ["kubectl", *args]
-        else:
-            argv = [sys.executable, "-m", "kubesvc", *args]
-        return self._run(argv, input, check=check, timeout=timeout)
+        program = ["kubectl"] if shutil.which("kubectl") else [sys.executable, "-m", "kubesvc"]
+        return self._run([*program, *args], input, check=check, timeout=timeout)
 
     def apply(self, manifest: Manifest, *, namespace: str = "default") -> str:
         """Apply a manifest: YAML text, a path, one object, or several."""

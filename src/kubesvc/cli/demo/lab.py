@@ -12,6 +12,7 @@ from typing import Any
 
 from kubesvc.cli import exits
 from kubesvc.cli.demo.stage import Stage, StepFailed, expect
+from kubesvc.testing.machine import snapshot
 
 _CURL = ("curl", "-sS", "--max-time", "3")
 _REQUESTS = 200
@@ -49,6 +50,7 @@ class Lab:
         self._kubectl = stage.kubectl
         self._up_flags = ["--nodes", str(nodes)] + (["--proxy-mode", proxy_mode] if proxy_mode != "nftables" else [])
         self._proxy_mode = proxy_mode
+        self._before = snapshot(mark=f"ksv-{stage.cluster}-")
 
     def steps(self) -> list[tuple[str, str, Callable[[], None]]]:
         """Title, what it shows, and the step itself, in order."""
@@ -75,8 +77,9 @@ class Lab:
 
     def down(self) -> None:
         self._run("kubesvc", "down", "--name", self._stage.cluster)
-        left = self._run("ip", "netns", "list", show=False)
-        expect(f"ksv-{self._stage.cluster}-" not in left, "no namespace left")
+        left = self._before.differences(snapshot(mark=f"ksv-{self._stage.cluster}-"))
+        expect(not left, f"namespaces, links, routes, mounts, firewall and processes as before, found {left}")
+        print("    namespaces, links, routes, mounts, firewall and processes are as before")
 
     def namespaces(self) -> None:
         nodes = self._kubectl("get", "nodes", "-o", "wide")
@@ -122,9 +125,11 @@ class Lab:
         self._kubectl("wait", "-n", "my-ns", "pod/back-end", "--for=condition=Ready", "--timeout=30s")
         self._answers(lambda: self._quiet_forcurl(*_CURL, "back-end-svc:3000"))
         expect(self._forcurl(*_CURL, "back-end-svc:3000").startswith("back-end"), "an answer inside")
-        address = self._service("back-end-svc")["spec"]["clusterIP"]
-        command = f"curl -sS --max-time 2 http://{address}:3000 || echo unreachable from outside"
-        expect("unreachable" in self._run("sh", "-c", command), "no answer outside")
+        # Asked from the network outside the nodes, not from the machine: its default route may lead anywhere.
+        url = f"http://{self._service('back-end-svc')['spec']['clusterIP']}:3000"
+        outside = ("ip", "netns", "exec", f"ksv-{self._stage.cluster}-router")
+        expect(not self._run(*outside, *_CURL, url, check=False), "no answer outside the nodes")
+        expect(not self._run(*_CURL, f"http://{self._node_addresses()[0]}:3000", check=False), "no answer on a node")
 
     def node_port(self) -> None:
         self._kubectl("apply", "-n", "my-ns", "-f", "examples/web-flask-nodeport.yaml")
@@ -254,8 +259,8 @@ class Lab:
 
     def _ready_replicas(self, count: int) -> None:
         def ready() -> bool:
-            status = self._document("deploy", "web-flask", "-n", "my-ns").get("status", {})
-            return status.get("readyReplicas", 0) == count == status.get("replicas", 0)
+            status: dict[str, Any] = self._document("deploy", "web-flask", "-n", "my-ns").get("status", {})
+            return bool(status.get("readyReplicas", 0) == count == status.get("replicas", 0))
 
         self._stage.until(f"{count} ready replicas", ready)
 
