@@ -35,6 +35,10 @@ class NodeNetwork:
         Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
         self._route.route_replace(self._options.pod_cidr, kind="unreachable", metric=1 << 20)
 
+    def close(self) -> None:
+        """Let the kernel's channel go; what was set up stays."""
+        self._route.close()
+
     def follow(self, nodes: "Informer[Node]") -> None:
         """Keep the routes equal to the Nodes of `nodes`, from now on."""
         self._apply(nodes)

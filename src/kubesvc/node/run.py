@@ -78,6 +78,7 @@ async def run_agent(options: NodeOptions, spawner: Spawner, client: Client) -> N
             _log.info("node ready", node=options.node_name, pods=options.pod_cidr)
     finally:
         await server.cleanup()
+        network.close()
 
 
 async def _follow_nodes(network: NodeNetwork, nodes: "Informer[Node]") -> None:

@@ -1,7 +1,8 @@
 """GET /containerLogs: a run's log, and what is added to it."""
 
+import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 from aiohttp import web
@@ -21,14 +22,23 @@ async def serve_logs(request: web.Request, worker: PodWorker, container: str) ->
     except BadLogOptions as err:
         raise web.HTTPBadRequest(text=str(err)) from err
     run = _run(worker, container, options)
+    ended = asyncio.ensure_future(_end(worker, container, run))
+    try:
+        return await _send(request, read_log(Path(run.log_path), options, ended))
+    finally:
+        ended.cancel()
 
-    def ended() -> bool:
-        now = worker.record.of(container).run
-        return now is None or now.id != run.id or not now.running
 
+async def _end(worker: PodWorker, container: str, run: Run) -> None:
+    now = worker.record.of(container).run
+    if now is not None and now.id == run.id:
+        await worker.wait_end(container)
+
+
+async def _send(request: web.Request, parts: AsyncIterator[bytes]) -> web.StreamResponse:
     response = web.StreamResponse(headers={"Content-Type": "text/plain"})
     await response.prepare(request)
-    async for text in read_log(Path(run.log_path), options, ended):
+    async for text in parts:
         await response.write(text)
     await response.write_eof()
     return response
@@ -48,19 +58,18 @@ def _run(worker: PodWorker, container: str, options: LogOptions) -> Run:
         reason = record.waiting.reason if record.waiting else "ContainerCreating"
         message = f": {record.waiting.message}" if record.waiting and record.waiting.message else ""
         waits = "trying and failing to pull image" if "Image" in reason else reason
-        text = (
-            f'container "{container}" in pod "{name}" is waiting to start: {waits}{message if waits != reason else ""}'
-        )
+        details = message if waits != reason else ""
+        text = f'container "{container}" in pod "{name}" is waiting to start: {waits}{details}'
         raise web.HTTPBadRequest(text=text)
     return run
 
 
-async def read_log(path: Path, options: LogOptions, ended: Callable[[], bool]) -> AsyncIterator[bytes]:
-    """The text of a log in pieces; with `follow` until `ended` says that the run is over."""
+async def read_log(path: Path, options: LogOptions, ended: asyncio.Future[None]) -> AsyncIterator[bytes]:
+    """The text of a log in pieces; with `follow` until the run has `ended`."""
     reader = LogReader(options)
     older = path.with_name(path.name + ".1")
-    data = _read(older) + _read(path)
-    position = path.stat().st_size if path.exists() else 0
+    current = _read(path)
+    data, position = _read(older) + current, len(current)
     if options.tail is not None:
         data = data[tail_offset(data, options.tail) :]
     for start in range(0, len(data), _CHUNK):
@@ -69,9 +78,10 @@ async def read_log(path: Path, options: LogOptions, ended: Callable[[], bool]) -
     if not options.follow:
         return
     with DirectoryWatch(path.parent) as watch:
+        ended.add_done_callback(lambda _: watch.wake())
         watch.wake()
         while not reader.full:
-            over = ended()
+            over = ended.done()
             data, position = _read_on(path, older, position)
             if text := reader.feed(data):
                 yield text
@@ -90,14 +100,21 @@ def _read(path: Path) -> bytes:
 
 def _read_on(path: Path, older: Path, position: int) -> tuple[bytes, int]:
     """What came after `position`, also across a rotation: then the rest of it is in the older file."""
-    try:
-        size = path.stat().st_size
-    except OSError:
-        return b"", position
+    size = _size(path)
     rest = b""
     if size < position:
         rest, position = _read(older)[position:], 0
-    with path.open("rb") as file:
-        file.seek(position)
-        data = file.read()
+    try:
+        with path.open("rb") as file:
+            file.seek(position)
+            data = file.read()
+    except OSError:
+        return rest, position
     return rest + data, position + len(data)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
