@@ -1,6 +1,6 @@
 """What the API answers, before HTTP: a body, a stream of chunks, or a tunnel to somewhere else."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,9 +22,9 @@ class Answer:
 
 @dataclass(slots=True)
 class Stream:
-    """An answer without a known end; `close` is called however it ends."""
+    """An answer without a known end; however it ends, `chunks` is closed and `close` is called."""
 
-    chunks: AsyncIterator[bytes]
+    chunks: AsyncGenerator[bytes, None]
     close: Callable[[], None]
     content_type: str = JSON
     status: int = 200

@@ -7,7 +7,7 @@ Bytes and WebSocket messages go through unread, so whatever subprotocol client a
 import asyncio
 import contextlib
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -175,7 +175,7 @@ def _passed_refusal(status: int, body: bytes) -> Answer:
     return of_error(error)
 
 
-async def _chunks(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+async def _chunks(response: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None]:
     async for chunk in response.content.iter_any():
         yield chunk
 

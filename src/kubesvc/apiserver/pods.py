@@ -4,6 +4,7 @@ import asyncio
 from random import Random
 from typing import Any
 
+from kubesvc.aio.clock import Clock
 from kubesvc.api import resources as r
 from kubesvc.api.names import SUFFIX_LENGTH, generated_suffix
 from kubesvc.apiserver import refusals
@@ -11,7 +12,7 @@ from kubesvc.apiserver.documents import Document, from_record
 from kubesvc.apiserver.keys import key_of
 from kubesvc.apiserver.kinds import DeleteOptions, Kind
 from kubesvc.apiserver.request import User
-from kubesvc.store import Backend
+from kubesvc.store import Backend, Watch
 
 TOKEN_MOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 ROOT_CA = "kube-root-ca.crt"
@@ -25,8 +26,9 @@ class PodKind(Kind):
 
     returns_deleted = True
 
-    def __init__(self, backend: Backend, random: Random) -> None:
+    def __init__(self, backend: Backend, clock: Clock, random: Random) -> None:
         self._backend = backend
+        self._clock = clock
         self._random = random
 
     async def admit(self, document: Document, user: User) -> None:
@@ -49,17 +51,22 @@ class PodKind(Kind):
         record = self._backend.get(key)
         if record is None:
             watch = self._backend.watch(key, after=self._backend.revision)
+            patience = asyncio.create_task(self._interrupt_later(watch), name="account-patience")
             try:
-                async with asyncio.timeout(_ACCOUNT_PATIENCE):
-                    while record is None:
-                        await watch.next()
-                        record = self._backend.get(key)
-            except TimeoutError:
-                why = f'error looking up service account {namespace}/{name}: serviceaccount "{name}" not found'
-                raise refusals.forbidden(r.PODS, document["metadata"].get("name", ""), why) from None
+                while record is None and not patience.done():
+                    await watch.next()
+                    record = self._backend.get(key)
             finally:
+                patience.cancel()
                 watch.close()
+        if record is None:
+            why = f'error looking up service account {namespace}/{name}: serviceaccount "{name}" not found'
+            raise refusals.forbidden(r.PODS, document["metadata"].get("name", ""), why)
         return from_record(record)
+
+    async def _interrupt_later(self, watch: Watch) -> None:
+        await self._clock.sleep(_ACCOUNT_PATIENCE)
+        watch.interrupt()
 
     def _suffix(self) -> str:
         return generated_suffix(self._random.getrandbits(32) for _ in range(SUFFIX_LENGTH))

@@ -44,11 +44,9 @@ async def run(options: ApiServerOptions) -> None:
     backend = SqliteBackend.open(options.database)
     metrics = observe.Registry()
     objects = build_objects(backend, options, clock, SystemRandom())
-    kubelets = Kubelets(objects, KubeletAccess(options.kubelet_token_file, options.kubelet_ca or options.ca_cert))
+    kubelets = build_kubelets(objects, options)
     server = HttpServer(build_api(objects, kubelets, options, clock, metrics), clock, metrics)
-    bootstrap = Bootstrap(
-        objects, _cidrs(options.service_cidr), address=options.advertise_address, port=options.advertise_port
-    )
+    bootstrap = build_bootstrap(objects, options)
     listeners = options.listeners or (open_listener(options.bind_address, options.port),)
     try:
         await bootstrap.run(clock.now())
@@ -71,7 +69,7 @@ def build_objects(backend: Backend, options: ApiServerOptions, clock: Clock, ran
     )
     kinds = {
         r.SERVICES: services,
-        r.PODS: PodKind(backend, random),
+        r.PODS: PodKind(backend, clock, random),
         r.NAMESPACES: NamespaceKind(),
         r.ENDPOINTS: CreatesOnUpdate(),
         r.EVENTS: CreatesOnUpdate(),
@@ -105,6 +103,17 @@ def build_api(
     resources = ResourceApi(objects.backend, objects, clock, SystemRandom())
     system = SystemPaths(metrics, {"ping": lambda: True, "log": lambda: True, "etcd": lambda: True})
     return Api(authenticator, resources, system, subresources, Reviews(authenticator).by_resource)
+
+
+def build_kubelets(objects: Objects, options: ApiServerOptions) -> Kubelets:
+    """The way to the node agents."""
+    return Kubelets(objects, KubeletAccess(options.kubelet_token_file, options.kubelet_ca or options.ca_cert))
+
+
+def build_bootstrap(objects: Objects, options: ApiServerOptions) -> Bootstrap:
+    """What keeps the server's own objects."""
+    cidrs = _cidrs(options.service_cidr)
+    return Bootstrap(objects, cidrs, address=options.advertise_address, port=options.advertise_port)
 
 
 def _ranges(backend: Backend, options: ApiServerOptions) -> Sequence[AddressRange]:

@@ -4,10 +4,11 @@ Answers are bodies, streams of chunks, or tunnels; large bodies are compressed w
 """
 
 import asyncio
+import contextlib
 import gzip
 import socket
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -120,8 +121,9 @@ async def _stream(request: web.BaseRequest, stream: Stream) -> web.StreamRespons
     response.enable_chunked_encoding()
     try:
         await response.prepare(request)
-        async for chunk in stream.chunks:
-            await response.write(chunk)
+        async with contextlib.aclosing(stream.chunks) as chunks:
+            async for chunk in chunks:
+                await response.write(chunk)
         await response.write_eof()
     except ConnectionResetError:
         # The client has hung up: that is how watches end.
@@ -148,6 +150,3 @@ def open_listener(address: str, port: int) -> socket.socket:
     """A listening TCP socket; OSError where the address is taken."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     return socket.create_server((address, port), family=family, backlog=1024)
-
-
-Listen = Callable[[str, int], socket.socket]

@@ -6,7 +6,7 @@ Starts: an exact revision replays what came after it; none or `0` shows the curr
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -77,28 +77,32 @@ class WatchStream:
     def close(self) -> None:
         self._watch.close()
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
         """Ends at the watch's time-out; an overrun is told as an ERROR event before the end."""
+        deadline = self._clock.monotonic() + self._plan.timeout
+        ticker = asyncio.create_task(self._tick(deadline), name="watch-ticker")
         try:
             if first := b"".join(self._initial_lines()):
                 yield first
-            deadline = self._clock.monotonic() + self._plan.timeout
-            while (left := deadline - self._clock.monotonic()) > 0:
-                yield_now = await self._next_chunk(min(left, BOOKMARK_SECONDS))
-                if yield_now:
-                    yield yield_now
+            while self._clock.monotonic() < deadline:
+                events = await self._watch.next()
+                if events:
+                    chunk = b"".join(self._lines(events))
+                else:
+                    chunk = self._bookmark(self._watch.progress) if self._plan.bookmarks else b""
+                if chunk:
+                    yield chunk
         except Overrun as err:
             yield error_line(Expired(f"too old resource version: {err}"))
         finally:
+            ticker.cancel()
             self.close()
 
-    async def _next_chunk(self, patience: float) -> bytes:
-        try:
-            async with asyncio.timeout(patience):
-                events = await self._watch.next()
-        except TimeoutError:
-            return self._bookmark(self._watch.progress) if self._plan.bookmarks else b""
-        return b"".join(self._lines(events))
+    async def _tick(self, deadline: float) -> None:
+        """Interrupt the wait for events whenever a bookmark is due, and at the deadline."""
+        while (left := deadline - self._clock.monotonic()) > 0:
+            await self._clock.sleep(min(left, BOOKMARK_SECONDS))
+            self._watch.interrupt()
 
     def _initial_lines(self) -> Iterator[bytes]:
         for record in self._initial:

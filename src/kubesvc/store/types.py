@@ -119,7 +119,11 @@ class Watch(Protocol):
     """A subscription; its events come in order, none twice, none left out."""
 
     async def next(self) -> Sequence[Event]:
-        """The events since the last call, at least one. Raises Overrun when the watcher was dropped."""
+        """The events since the last call, at least one unless interrupted. Raises Overrun when it was dropped."""
+        ...
+
+    def interrupt(self) -> None:
+        """Make the pending call of `next`, or the coming one, return at once."""
         ...
 
     @property

@@ -19,6 +19,7 @@ class QueueWatch:
         self._capacity = capacity + len(replay)
         self._hub = hub
         self._overrun = False
+        self._interrupted = False
         self._waiter: asyncio.Future[None] | None = None
 
     @property
@@ -30,13 +31,18 @@ class QueueWatch:
         return Revision(self._queue[0].revision - 1) if self._queue else self._hub.revision
 
     async def next(self) -> Sequence[Event]:
-        while not self._queue:
+        while not self._queue and not self._interrupted:
             if self._overrun:
                 raise Overrun(f"watch of {self._prefix}: more than {self._capacity} events were waiting")
             self._waiter = asyncio.get_running_loop().create_future()
             await self._waiter
+        self._interrupted = False
         batch, self._queue = self._queue, []
         return batch
+
+    def interrupt(self) -> None:
+        self._interrupted = True
+        self._wake()
 
     def offer(self, event: Event) -> None:
         """Queue the event, or drop the watcher when its queue is full."""
@@ -46,11 +52,14 @@ class QueueWatch:
             self.close()
         else:
             self._queue.append(event)
-        if self._waiter and not self._waiter.done():
-            self._waiter.set_result(None)
+        self._wake()
 
     def close(self) -> None:
         self._hub.remove(self)
+
+    def _wake(self) -> None:
+        if self._waiter and not self._waiter.done():
+            self._waiter.set_result(None)
 
 
 class WatchHub:
