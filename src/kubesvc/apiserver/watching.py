@@ -67,6 +67,7 @@ class WatchStream:
         self._plan = plan
         self._clock = clock
         self._render = render
+        self._deadline = clock.monotonic() + plan.timeout
         self._initial = backend.list(plan.prefix).records if plan.after is None else ()
         self._start = backend.revision if plan.after is None else plan.after
         try:
@@ -79,12 +80,11 @@ class WatchStream:
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """Ends at the watch's time-out; an overrun is told as an ERROR event before the end."""
-        deadline = self._clock.monotonic() + self._plan.timeout
-        ticker = asyncio.create_task(self._tick(deadline), name="watch-ticker")
+        ticker = asyncio.create_task(self._tick(), name="watch-ticker")
         try:
             if first := b"".join(self._initial_lines()):
                 yield first
-            while self._clock.monotonic() < deadline:
+            while self._clock.monotonic() < self._deadline:
                 events = await self._watch.next()
                 if events:
                     chunk = b"".join(self._lines(events))
@@ -98,9 +98,9 @@ class WatchStream:
             ticker.cancel()
             self.close()
 
-    async def _tick(self, deadline: float) -> None:
+    async def _tick(self) -> None:
         """Interrupt the wait for events whenever a bookmark is due, and at the deadline."""
-        while (left := deadline - self._clock.monotonic()) > 0:
+        while (left := self._deadline - self._clock.monotonic()) > 0:
             await self._clock.sleep(min(left, BOOKMARK_SECONDS))
             self._watch.interrupt()
 
