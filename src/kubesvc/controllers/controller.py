@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 from kubesvc.aio.clock import Clock
 from kubesvc.aio.workqueue import WorkQueue
 from kubesvc.api.resources import Key, Resource
-from kubesvc.api.status import ApiError, BadRequest, Conflict, Forbidden, Invalid
+from kubesvc.api.status import AlreadyExists, ApiError, BadRequest, Conflict, Forbidden, Invalid
 from kubesvc.client.errors import ClientError
 from kubesvc.controllers.apply import Applier
 from kubesvc.controllers.changes import Change
@@ -73,8 +73,8 @@ class Controller(Generic[K]):
             return "deferred"
         try:
             again = await applier.apply(waiter, await self._sync(key))
-        except Conflict as err:
-            self._log.debug("conflict, trying again", key=key, reason=err)
+        except (Conflict, AlreadyExists) as err:
+            self._log.debug("overtaken, trying again", key=key, reason=err)
             self.queue.retry(key)
             return "conflict"
         except (ApiError, ClientError) as err:
