@@ -19,7 +19,7 @@ from kubesvc.node.nodeobject import node_status
 from kubesvc.node.options import NodeOptions
 from kubesvc.node.references import References
 from kubesvc.node.registration import Registration
-from kubesvc.node.runtime.spawner import Spawner
+from kubesvc.node.runtime.spawner import Spawner, SpawnerDied
 from kubesvc.observe import log
 
 __all__ = ["NodeOptions", "run"]
@@ -28,12 +28,18 @@ _log = log("node")
 
 
 async def run(options: NodeOptions) -> None:
-    """Be the node until cancelled. The pods go on running; the next agent of the node adopts them."""
+    """Be the node until cancelled. The pods go on running; the next agent of the node adopts them.
+
+    Returns only when the spawner has died, which only a new agent can replace.
+    """
     # First of all: the spawner must be forked while this process holds nothing.
     spawner = Spawner.fork(options.builtins)
     try:
         async with Client.from_kubeconfig(options.kubeconfig, user_agent="kubesvc-node") as client:
             await run_agent(options, spawner, client)
+    except* SpawnerDied:
+        # Another must not be forked from a process that holds keys and connections: the next agent has its own.
+        _log.error("the spawner died, ending to be started anew")
     finally:
         spawner.close()
 

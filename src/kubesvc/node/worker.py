@@ -62,7 +62,7 @@ class PodWorker:
             self._gone = True
         else:
             self.pod = pod
-        if self.deleted and self._stopping is not None:
+        if self.deleted and self._kill_timer is not None:
             self._arm_kill()
         self.wake()
 
@@ -98,6 +98,7 @@ class PodWorker:
                 self._starter.cancel_all()
                 status.cancel()
         finally:
+            self._disarm_kill()
             if self.sandbox is not None:
                 self.sandbox.close()
 
@@ -228,6 +229,11 @@ class PodWorker:
             self._kill_timer.cancel()
         self._kill_timer = loop.call_at(when, lambda: self.spawn(self._kill_all(), "kill"))
 
+    def _disarm_kill(self) -> None:
+        if self._kill_timer is not None:
+            self._kill_timer.cancel()
+            self._kill_timer = None
+
     async def _kill_all(self) -> None:
         if self.sandbox is not None:
             await self.sandbox.stop()
@@ -242,9 +248,7 @@ class PodWorker:
         )
         for container in reversed(sidecars):
             await self.stop_container(container, "Stopping container " + container.name)
-        if self._kill_timer is not None:
-            self._kill_timer.cancel()
-            self._kill_timer = None
+        self._disarm_kill()
 
     async def stop_container(self, container: Container, message: str) -> None:
         """preStop, SIGTERM, and wait for the end."""

@@ -20,6 +20,7 @@ from kubesvc.node.runtime.protocol import ContainerSpec
 BuiltinImage = Callable[[Sequence[str]], None]
 
 _PR_SET_PDEATHSIG = 1
+STARTED_FD = "KUBESVC_STARTED_FD"
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # What container engines leave to a container, except MKNOD: there is no device filter here.
@@ -46,10 +47,9 @@ def run_container(
         _enter_program(spec)
         if builtin is None:
             _execute(spec.argv, spec.env)
-        os.close(errors)
     except BaseException as err:
         _report(errors, err)
-    _call(builtin, spec)
+    _call(builtin, spec, errors)
 
 
 def run_exec(
@@ -138,13 +138,20 @@ def _report(errors: int, err: BaseException) -> NoReturn:
     os._exit(128)
 
 
-def _call(builtin: BuiltinImage | None, spec: ContainerSpec) -> NoReturn:
-    """Run a built-in's function as this process, with its environment, ending on SIGTERM unless it does otherwise."""
+def _call(builtin: BuiltinImage, spec: ContainerSpec, started: int) -> NoReturn:
+    """Run a built-in's function as this process, with its environment, ending on SIGTERM unless it does otherwise.
+
+    The container counts as started once `started` is closed: now, or by a function that has the
+    attribute `announces_start`, when it serves; it finds the descriptor's number in STARTED_FD.
+    """
     code = 1
     try:
-        assert builtin is not None
         os.environ.clear()
         os.environ.update({"PATH": DEFAULT_PATH, **spec.env})
+        if getattr(builtin, "announces_start", False):
+            os.environ[STARTED_FD] = str(started)
+        else:
+            os.close(started)
         # The first process of a PID namespace has no default actions: unhandled, SIGTERM would be ignored.
         signal.signal(signal.SIGTERM, lambda *_: os._exit(143))
         for stream in (sys.stdout, sys.stderr):
