@@ -7,13 +7,12 @@
 Servers answer with their own name and the address they see as the client's.
 """
 
-import asyncio
 import os
 import socket
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from kubesvc.linux import netns
@@ -49,24 +48,18 @@ class Net:
 
 @dataclass
 class Server:
+    """Sockets that answer until `stop` is set; their threads look at it ten times a second."""
+
     stop: threading.Event
     sockets: list[socket.socket]
     threads: list[threading.Thread]
 
     def close(self) -> None:
         self.stop.set()
-        for each in self.sockets:
-            with_shutdown(each)
         for thread in self.threads:
             thread.join()
-
-
-def with_shutdown(sock: socket.socket) -> None:
-    try:
-        sock.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        pass
-    sock.close()
+        for each in self.sockets:
+            each.close()
 
 
 def run(*command: str) -> str:
@@ -113,6 +106,7 @@ def _listen(kind: socket.SocketKind, port: int) -> socket.socket:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
     sock.bind(("::", port))
+    sock.settimeout(0.1)
     if kind == socket.SOCK_STREAM:
         sock.listen(128)
     return sock
@@ -122,24 +116,17 @@ def _serve_tcp(listener: socket.socket, role: str, stop: threading.Event) -> Non
     while not stop.is_set():
         try:
             connection, peer = listener.accept()
-        except OSError:
-            return
-        with connection:
-            try:
-                connection.sendall(f"{role} {peer[0].removeprefix('::ffff:')}".encode())
-            except OSError:
-                continue
+        except TimeoutError:
+            continue
+        with connection, suppress(OSError):
+            connection.sendall(f"{role} {peer[0].removeprefix('::ffff:')}".encode())
 
 
 def _serve_udp(sock: socket.socket, role: str, stop: threading.Event) -> None:
     while not stop.is_set():
-        try:
+        with suppress(OSError):
             _, peer = sock.recvfrom(100)
-            if stop.is_set():
-                return
             sock.sendto(f"{role} {peer[0].removeprefix('::ffff:')}".encode(), peer)
-        except OSError:
-            return
 
 
 @contextmanager
@@ -169,6 +156,8 @@ def _wire(net: Net) -> None:
     net.exec("node", "sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1")
     _link(net, "outside", "out0", NODE_ADDRESS, f"{OUTSIDE_ADDRESS}/24", NODE_ADDRESS6, f"{OUTSIDE_ADDRESS6}/64", 24, 64)
     _link(net, "remote", "far0", "10.244.2.1", "10.244.2.2/24", "fd00:244:2::1", "fd00:244:2::2/64", 24, 64)
+    net.ip("node", "route", "add", "default", "via", OUTSIDE_ADDRESS)
+    net.ip("node", "-6", "route", "add", "default", "via", OUTSIDE_ADDRESS6)
     net.ip("node", "link", "add", "cni0", "type", "bridge")
     net.ip("node", "addr", "add", "10.244.1.1/24", "dev", "cni0")
     net.ip("node", "addr", "add", "fd00:244:1::1/64", "dev", "cni0", "nodad")
@@ -195,6 +184,3 @@ def _link(net: Net, role: str, name: str, near: str, far: str, near6: str, far6:
     net.ip(role, "route", "add", "default", "via", near)
     net.ip(role, "-6", "route", "add", "default", "via", near6)
 
-
-def on_loop(coroutine: object) -> object:
-    return asyncio.run(coroutine)  # type: ignore[arg-type]

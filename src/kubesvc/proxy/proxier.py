@@ -71,8 +71,10 @@ class Proxier:
 
     async def health_changed(self) -> None:
         """Return after the next sync (or one since the last call), or when a retry is due."""
+        # Not wait_for: before Python 3.12 it can lose a cancellation that meets the event.
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._synced_again.wait(), HEALTH_RETRY_SECONDS)
+            async with asyncio.timeout(HEALTH_RETRY_SECONDS):
+                await self._synced_again.wait()
         self._synced_again.clear()
 
     async def run(self) -> None:

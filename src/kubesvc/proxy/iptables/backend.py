@@ -1,14 +1,136 @@
-"""Rules by iptables-restore: the iptables backend."""
+"""Rules by iptables-restore: the iptables backend.
 
-from kubesvc.proxy.backend import Backend, BackendError
+Changes are partial restores that touch only the chains of the changed ports. When one fails,
+everything is written again in one restore; when that fails too, ports are written one at a time so
+that the bad one is found and left out.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from kubesvc.linux.iptables import Iptables, IptablesError, IptablesMissing
+from kubesvc.proxy.backend import BackendError, SyncReport, by_urgency
+from kubesvc.proxy.iptables import names
+from kubesvc.proxy.iptables.compile import NO_RULES, PortRules, compile_port
+from kubesvc.proxy.iptables.restore import TABLES, cleanup_restore, full_restore, partial_restore
+from kubesvc.proxy.iptables.static import fixed_rules
+from kubesvc.proxy.model import Family, PortPlan, ServicePortName
 from kubesvc.proxy.rules import RuleSettings
 
+_BE_LIBERAL = Path("/proc/sys/net/netfilter/nf_conntrack_tcp_be_liberal")
+_CHECK_EVERY = 2
 
-def open_iptables(settings: RuleSettings) -> Backend:
+
+class IptablesBackend:
+    """One family's chains."""
+
+    def __init__(self, settings: RuleSettings, iptables: Iptables) -> None:
+        self._settings = settings
+        self._iptables = iptables
+        self._rules: dict[ServicePortName, PortRules] = {}
+        self._checks = 0
+
+    async def sync(self, changes: Mapping[ServicePortName, PortPlan | None]) -> SyncReport:
+        before = {str(name): self._rules.get(name, NO_RULES) for name in changes}
+        after: dict[str, PortRules] = {}
+        for name, plan in changes.items():
+            if plan is None:
+                self._rules.pop(name, None)
+            else:
+                self._rules[name] = after[str(name)] = compile_port(plan, self._settings)
+        restore = partial_restore(before, after)
+        try:
+            await self._restore(restore.text())
+        except IptablesError:
+            return await self._write_all()
+        return SyncReport(writes=len(restore))
+
+    async def full_sync(self, plans: Mapping[ServicePortName, PortPlan]) -> SyncReport:
+        self._rules = {name: compile_port(plans[name], self._settings) for name in by_urgency(plans)}
+        return await self._write_all()
+
+    def configure(self, settings: RuleSettings) -> bool:
+        changed = settings != self._settings
+        self._settings = settings
+        return changed
+
+    def intact(self) -> bool:
+        self._checks += 1
+        if self._checks % _CHECK_EVERY:
+            return True
+        lines = self._iptables.save_now("nat")
+        return any(line.startswith("-A PREROUTING") and line.endswith(names.SERVICES) for line in lines)
+
+    def close(self) -> None:
+        """Nothing stays open between restores."""
+
+    async def _write_all(self) -> SyncReport:
+        try:
+            return SyncReport(writes=await self._full())
+        except IptablesError as err:
+            first = err
+        refused = await self._find_refused()
+        if not refused:
+            raise BackendError(str(first)) from first
+        try:
+            return SyncReport(writes=await self._full(), refused=refused)
+        except IptablesError as err:
+            raise BackendError(str(err)) from err
+
+    async def _full(self) -> int:
+        existing = {table: await self._iptables.save(table) for table in TABLES}
+        fixed = fixed_rules(self._settings, tcp_be_liberal=_tcp_be_liberal())
+        restore = full_restore(self._rules.values(), fixed, existing)
+        await self._restore(restore.text())
+        return len(restore)
+
+    async def _find_refused(self) -> dict[ServicePortName, str]:
+        """Write the fixed part, then port by port; those that are refused are taken out."""
+        wanted, self._rules = self._rules, {}
+        refused: dict[ServicePortName, str] = {}
+        await self._full()
+        for name, rules in wanted.items():
+            try:
+                await self._restore(partial_restore({}, {"": rules}).text())
+            except IptablesError as err:
+                refused[name] = str(err)
+            else:
+                self._rules[name] = rules
+        return refused
+
+    async def _restore(self, text: str) -> None:
+        if text:
+            await self._iptables.restore(text)
+
+
+def open_iptables(settings: RuleSettings, variant: str = "") -> IptablesBackend:
     """The backend of one family; raises BackendError where iptables cannot be used."""
-    raise BackendError("the iptables mode is not there yet")
+    try:
+        return IptablesBackend(settings, Iptables(ipv6=settings.family is Family.IPV6, variant=variant))
+    except IptablesMissing as err:
+        raise BackendError(str(err)) from err
 
 
 def remove_chains() -> list[str]:
-    """Remove everything this mode ever makes; what was removed."""
-    return []
+    """Remove everything this mode ever makes, in every variant and family; what was removed."""
+    removed = []
+    for variant in ("nft", "legacy", ""):
+        for ipv6 in (False, True):
+            try:
+                iptables = Iptables(ipv6=ipv6, variant=variant)
+                text = cleanup_restore({table: iptables.save_now(table) for table in TABLES}).text()
+                if text:
+                    iptables.restore_now(text)
+                    removed.append(f"{iptables.name} chains")
+            except IptablesMissing:
+                continue
+            except IptablesError as err:
+                raise BackendError(str(err)) from err
+    return removed
+
+
+def _tcp_be_liberal() -> bool:
+    try:
+        return int(_BE_LIBERAL.read_text()) != 0
+    except (OSError, ValueError):
+        return False

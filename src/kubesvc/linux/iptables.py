@@ -1,0 +1,77 @@
+"""iptables by its own programs: which variant this machine has, restores and saves."""
+
+import asyncio
+import shutil
+import subprocess
+
+
+class IptablesError(Exception):
+    """iptables refused, with its own words.
+
+    IptablesError
+    └── IptablesMissing   the programs are not installed
+    """
+
+
+class IptablesMissing(IptablesError):
+    pass
+
+
+WAIT_SECONDS = 5
+_HINT = "iptables is not installed (Debian and Ubuntu: apt install iptables)"
+
+
+class Iptables:
+    """One family's iptables in the current network namespace; `variant` is "", "nft" or "legacy"."""
+
+    def __init__(self, *, ipv6: bool, variant: str = "") -> None:
+        base = "ip6tables" if ipv6 else "iptables"
+        self._base = f"{base}-{variant}" if variant else base
+        self._restore = self._find("restore")
+        self._save = self._find("save")
+
+    @property
+    def name(self) -> str:
+        """The command as a person would type it."""
+        return self._base
+
+    async def restore(self, text: str) -> None:
+        """Apply tables in iptables-save's format, each atomically, leaving other chains alone."""
+        await self._run([self._restore, "--noflush", "-w", str(WAIT_SECONDS)], text)
+
+    async def save(self, table: str) -> list[str]:
+        """The lines of one table; none if the table does not exist."""
+        return (await self._run([self._save, "-t", table], "")).splitlines()
+
+    def save_now(self, table: str) -> list[str]:
+        """Like `save`, outside an event loop."""
+        done = subprocess.run([self._save, "-t", table], capture_output=True, text=True, check=False)
+        return done.stdout.splitlines() if done.returncode == 0 else []
+
+    def restore_now(self, text: str) -> None:
+        """Like `restore`, outside an event loop."""
+        command = [self._restore, "--noflush", "-w", str(WAIT_SECONDS)]
+        done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise IptablesError(_explain(self._base, done.stderr))
+
+    async def _run(self, command: list[str], text: str) -> str:
+        process = await asyncio.create_subprocess_exec(
+            *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        )
+        output, errors = await process.communicate(text.encode())
+        if process.returncode:
+            raise IptablesError(_explain(self._base, errors.decode(errors="replace")))
+        return output.decode()
+
+    def _find(self, what: str) -> str:
+        found = shutil.which(f"{self._base}-{what}")
+        if found is None:
+            raise IptablesMissing(_HINT)
+        return found
+
+
+def _explain(name: str, errors: str) -> str:
+    if "Permission denied" in errors or "must be root" in errors:
+        return f"{name}: permission denied (run as root, or with CAP_NET_ADMIN in this network namespace)"
+    return f"{name}: {errors.strip() or 'refused without a reason'}"
