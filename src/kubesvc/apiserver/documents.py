@@ -28,7 +28,7 @@ def from_json(value: bytes) -> Document:
 
 def to_value(resource: Resource, document: Document) -> bytes:
     """The bytes to store: kind, version and metadata lead, without a resourceVersion (see `store.types`)."""
-    metadata = {k: v for k, v in document["metadata"].items() if k not in ("resourceVersion", "managedFields")}
+    metadata = {k: v for k, v in document["metadata"].items() if k != "resourceVersion"}
     rest = {k: v for k, v in document.items() if k not in ("kind", "apiVersion", "metadata")}
     head = {"kind": resource.kind, "apiVersion": resource.group_version, "metadata": metadata}
     return _encoder.encode(head | rest)
@@ -67,7 +67,7 @@ def born(document: Document, *, uid: str, now: datetime) -> None:
     metadata = metadata_of(document)
     if metadata.get("resourceVersion"):
         raise BadRequest("resourceVersion should not be set on objects to be created")
-    for field in (*_SERVER_FIELDS, "resourceVersion", "selfLink", "managedFields"):
+    for field in (*_SERVER_FIELDS, "resourceVersion", "selfLink"):
         metadata.pop(field, None)
     metadata["uid"] = uid
     metadata["creationTimestamp"] = timestamp(now)
@@ -91,8 +91,7 @@ def inherit(resource: Resource, document: Document, old: Document) -> None:
         else:
             metadata.pop(field, None)
     metadata["resourceVersion"] = before["resourceVersion"]
-    for field in ("selfLink", "managedFields"):
-        metadata.pop(field, None)
+    metadata.pop("selfLink", None)
     metadata["name"] = name
 
 

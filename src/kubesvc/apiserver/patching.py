@@ -17,7 +17,7 @@ from kubesvc.apiserver.request import Call
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
 STRATEGIC_PATCH = "application/strategic-merge-patch+json"
-_ACCEPTED = (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH)
+_ACCEPTED = (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, "application/apply-patch+yaml")
 Patcher = Callable[[Any, Any], Any]
 
 

@@ -9,8 +9,9 @@ from kubesvc.api.resources import Resource
 from kubesvc.api.status import Invalid, NotFound
 from kubesvc.apiserver import forms, refusals
 from kubesvc.apiserver.answers import JSON, Answer, Reply, Stream, of_document
+from kubesvc.apiserver.applying import apply_change, credited, is_apply
 from kubesvc.apiserver.body import decode, decode_object, parse_field_validation
-from kubesvc.apiserver.documents import Document, from_json
+from kubesvc.apiserver.documents import Document, from_json, metadata_of
 from kubesvc.apiserver.kinds import DeleteOptions
 from kubesvc.apiserver.negotiation import Form, negotiate
 from kubesvc.apiserver.objects import Objects, Result
@@ -95,10 +96,11 @@ class ResourceApi:
 
     async def update(self, call: Call, resource: Resource, target: Target) -> Reply:
         self._read_object(call, resource)
-        dry_run = call.dry_run
+        dry_run, now = call.dry_run, self._clock.now()
         try:
             result = await self._objects.update(
-                resource, target.namespace, target.name, lambda _: self._read_object(call, resource, quiet=True),
+                resource, target.namespace, target.name,
+                credited(lambda _: self._read_object(call, resource, quiet=True), call, resource, target, now),
                 subresource=target.subresource, dry_run=dry_run, must_be_conditional=True,
             )  # fmt: skip
         except NotFound:
@@ -113,12 +115,31 @@ class ResourceApi:
         return await self._objects.create(resource, target.namespace, document, user=call.user, dry_run=call.dry_run)
 
     async def patch(self, call: Call, resource: Resource, target: Target) -> Reply:
+        if is_apply(call):
+            return await self._apply(call, resource, target)
         validation = parse_field_validation(call.query.get("fieldValidation", ""))
-        change = patch_change(call, resource, validation)
+        change = credited(patch_change(call, resource, validation), call, resource, target, self._clock.now())
         result = await self._objects.update(
             resource, target.namespace, target.name, change, subresource=target.subresource, dry_run=call.dry_run
         )
         return self._answer(call, resource, result.value)
+
+    async def _apply(self, call: Call, resource: Resource, target: Target) -> Reply:
+        """Apply a configuration; what is not there yet is created."""
+        change = apply_change(call, resource, target, self._clock.now())
+        try:
+            result = await self._objects.update(
+                resource, target.namespace, target.name, change, subresource=target.subresource, dry_run=call.dry_run
+            )
+        except NotFound:
+            if target.subresource:
+                raise
+            document = change(None)
+            metadata_of(document).setdefault("name", target.name)
+            result = await self._objects.create(
+                resource, target.namespace, document, user=call.user, dry_run=call.dry_run
+            )
+        return self._answer(call, resource, result.value, 201 if result.created else 200)
 
     async def delete(self, call: Call, resource: Resource, target: Target) -> Reply:
         options = read_delete_options(call)
@@ -145,6 +166,7 @@ class ResourceApi:
         document, warnings = decode_object(call.body, call.headers.get("Content-Type", ""), resource, validation)
         if not quiet:
             call.warnings += warnings
+        metadata_of(document).pop("managedFields", None)
         return document
 
     def _answer(self, call: Call, resource: Resource, value: bytes, status: int = 200) -> Answer:
