@@ -33,7 +33,7 @@ COLUMNS = {
     r.EVENTS: "Last-Seen Type Reason Object Message | Subobject Source First-Seen Count Name",
     r.CONFIGMAPS: "Name Data Age |",
     r.SECRETS: "Name Type Data Age |",
-    r.SERVICEACCOUNTS: "Name Secrets Age |",
+    r.SERVICEACCOUNTS: "Name Age |",
     r.LEASES: "Name Holder Age |",
 }
 
@@ -203,7 +203,7 @@ def test_events_of_the_new_kind_count_their_series() -> None:
 def test_the_small_kinds() -> None:
     assert cells(r.CONFIGMAPS, data={"a": "x"}, binaryData={"b": "YQ=="}) == ["web", 2, "60s"]
     assert cells(r.SECRETS, type="Opaque", data={"a": "YQ=="}) == ["web", "Opaque", 1, "60s"]
-    assert cells(r.SERVICEACCOUNTS) == ["web", 0, "60s"]
+    assert cells(r.SERVICEACCOUNTS) == ["web", "60s"]
     assert cells(r.LEASES, spec={"holderIdentity": "node-1"}) == ["web", "node-1", "60s"]
     assert cells(r.NAMESPACES, status={"phase": "Active"}) == ["web", "Active", "60s"]
 
