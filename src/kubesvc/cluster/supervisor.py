@@ -105,6 +105,7 @@ class Supervisor:
                 self._stop([slot])
                 slot.due = 0.0
         self._start_due()
+        self._record()
 
     def _start_due(self) -> None:
         now = time.monotonic()

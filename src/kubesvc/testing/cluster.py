@@ -172,7 +172,7 @@ class Cluster:
         self.kubesvc("wait", what, *flags, timeout=timeout + 30)
 
     def _run(self, argv: list[str], text: str | None, *, check: bool, timeout: float) -> str:
-        environment = {**os.environ, "KUBECONFIG": str(self.kubeconfig)}
+        environment = {**os.environ, "KUBECONFIG": str(self.kubeconfig), "KUBESVC_TEST_CLUSTER": self.name}
         done = subprocess.run(
             argv, input=text, stdin=None if text is not None else subprocess.DEVNULL, capture_output=True,
             text=True, env=environment, timeout=timeout, check=False,

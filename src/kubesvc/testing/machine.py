@@ -12,7 +12,8 @@ import subprocess
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from kubesvc.linux import netns
+from kubesvc.cluster.network import cluster_namespaces
+from kubesvc.cluster.topology import host_link
 from kubesvc.linux.mounts import mount_points
 from kubesvc.linux.netlink import RouteSocket
 
@@ -44,24 +45,33 @@ class Machine:
         return lines
 
 
-def snapshot(*, mark: str = "ksv-") -> Machine:
-    """Look at everything now. Of namespaces and processes only those named `mark...` count: others come and go."""
+def snapshot(cluster: str, *, mark: str) -> Machine:
+    """Look at everything now, leaving out what belongs to clusters of other names.
+
+    Processes are those with `mark` in the environment that they, or the ancestor that was last
+    executed, were started with.
+    """
+    own = host_link(cluster)
     with RouteSocket() as route:
-        links = frozenset(f"{link.name} {link.kind} up={link.up}" for link in route.links())
-        addresses = frozenset(f"{address.link} {address.address}" for address in route.addresses())
-        routes = frozenset(map(str, route.routes(table=None)))
-        rules = frozenset(map(str, route.rules()))
+        links = [link for link in route.links() if _ours_or_the_machines(link.name, own)]
+        addresses = [address for address in route.addresses() if _ours_or_the_machines(address.link, own)]
+        routes = [entry for entry in route.routes(table=None) if _ours_or_the_machines(entry.dev, own)]
+        rules = route.rules()
     return Machine(
-        namespaces=frozenset(name for name in netns.names() if name.startswith(mark)),
-        links=links,
-        addresses=addresses,
-        routes=routes,
-        rules=rules,
+        namespaces=frozenset(cluster_namespaces(cluster)),
+        links=frozenset(f"{link.name} {link.kind} up={link.up}" for link in links),
+        addresses=frozenset(f"{address.link} {address.address}" for address in addresses),
+        routes=frozenset(map(str, routes)),
+        rules=frozenset(map(str, rules)),
         mounts=frozenset(f"{mount.path} {mount.kind}" for mount in mount_points() if mount.kind != "nsfs"),
         settings=frozenset(f"{name}={_read(Path('/proc/sys', name))}" for name in _SYSCTLS),
         firewall=frozenset(line for command in _TABLES for line in _rules(command)),
-        processes=frozenset(_processes(mark)),
+        processes=frozenset(_processes(mark.encode())),
     )
+
+
+def _ours_or_the_machines(link: str, own: str) -> bool:
+    return link == own or not link.startswith("ksv-")
 
 
 def _read(path: Path) -> str:
@@ -80,13 +90,16 @@ def _rules(command: tuple[str, ...]) -> list[str]:
     return [line for line in done.stdout.splitlines() if not line.startswith("#")]
 
 
-def _processes(mark: str) -> list[str]:
+def _processes(mark: bytes) -> list[str]:
     found = []
     for entry in os.listdir("/proc"):
-        if entry.isdecimal():
-            # "pid (name) state ...": a zombie is no process any more, it waits for its parent.
-            head, _, tail = _read(Path("/proc", entry, "stat")).rpartition(")")
-            name = head.partition("(")[2]
-            if name.startswith((mark, "kubesvc-")) and not tail.startswith((" Z", " X")):
-                found.append(f"{name} {entry}")
+        if not entry.isdecimal() or int(entry) == os.getpid():
+            continue
+        try:
+            environment = Path("/proc", entry, "environ").read_bytes()
+        except OSError:
+            continue
+        # A zombie has no environment any more: it only waits for its parent.
+        if mark in environment:
+            found.append(f"{_read(Path('/proc', entry, 'comm'))} {entry}")
     return found

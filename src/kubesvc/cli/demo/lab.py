@@ -12,7 +12,7 @@ from typing import Any
 
 from kubesvc.cli import exits
 from kubesvc.cli.demo.stage import Stage, StepFailed, expect
-from kubesvc.testing.machine import snapshot
+from kubesvc.testing.machine import Machine, snapshot
 
 _CURL = ("curl", "-sS", "--max-time", "3")
 _REQUESTS = 200
@@ -50,7 +50,7 @@ class Lab:
         self._kubectl = stage.kubectl
         self._up_flags = ["--nodes", str(nodes)] + (["--proxy-mode", proxy_mode] if proxy_mode != "nftables" else [])
         self._proxy_mode = proxy_mode
-        self._before = snapshot(mark=f"ksv-{stage.cluster}-")
+        self._before = self._snapshot()
 
     def steps(self) -> list[tuple[str, str, Callable[[], None]]]:
         """Title, what it shows, and the step itself, in order."""
@@ -77,7 +77,7 @@ class Lab:
 
     def down(self) -> None:
         self._run("kubesvc", "down", "--name", self._stage.cluster)
-        left = self._before.differences(snapshot(mark=f"ksv-{self._stage.cluster}-"))
+        left = self._before.differences(self._snapshot())
         expect(not left, f"namespaces, links, routes, mounts, firewall and processes as before, found {left}")
         print("    namespaces, links, routes, mounts, firewall and processes are as before")
 
@@ -216,6 +216,9 @@ class Lab:
             self._run("sh", "-c", f"ip netns exec {node} {dump} | grep -c {address} || true")
 
     # The parts
+
+    def _snapshot(self) -> Machine:
+        return snapshot(self._stage.cluster, mark=str(self._stage.kubeconfig))
 
     def _create_namespace(self, name: str) -> None:
         if self._stage.use_kubectl:
