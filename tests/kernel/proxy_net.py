@@ -91,7 +91,9 @@ def _ask(address: str, port: int, *, udp: bool, source_port: int) -> str:
 def serve(net: Net, role: str, port: int = PORT) -> None:
     """Answer on TCP and UDP in a role's namespace until the net is taken down."""
     stop = threading.Event()
-    tcp, udp = netns.run_in(net.name(role), lambda: (_listen(socket.SOCK_STREAM, port), _listen(socket.SOCK_DGRAM, port)))
+    tcp, udp = netns.run_in(
+        net.name(role), lambda: (_listen(socket.SOCK_STREAM, port), _listen(socket.SOCK_DGRAM, port))
+    )
     threads = [
         threading.Thread(target=_serve_tcp, args=(tcp, role, stop), daemon=True),
         threading.Thread(target=_serve_udp, args=(udp, role, stop), daemon=True),
@@ -154,7 +156,9 @@ def _wire(net: Net) -> None:
             net.exec(role, "sysctl", "-qw", f"{key}=0")
     node = net.name("node")
     net.exec("node", "sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1")
-    _link(net, "outside", "out0", NODE_ADDRESS, f"{OUTSIDE_ADDRESS}/24", NODE_ADDRESS6, f"{OUTSIDE_ADDRESS6}/64", 24, 64)
+    _link(
+        net, "outside", "out0", NODE_ADDRESS, f"{OUTSIDE_ADDRESS}/24", NODE_ADDRESS6, f"{OUTSIDE_ADDRESS6}/64", 24, 64
+    )
     _link(net, "remote", "far0", "10.244.2.1", "10.244.2.2/24", "fd00:244:2::1", "fd00:244:2::2/64", 24, 64)
     net.ip("node", "route", "add", "default", "via", OUTSIDE_ADDRESS)
     net.ip("node", "-6", "route", "add", "default", "via", OUTSIDE_ADDRESS6)
@@ -183,4 +187,3 @@ def _link(net: Net, role: str, name: str, near: str, far: str, near6: str, far6:
     net.ip(role, "link", "set", "eth0", "up")
     net.ip(role, "route", "add", "default", "via", near)
     net.ip(role, "-6", "route", "add", "default", "via", near6)
-
