@@ -58,6 +58,7 @@ class Cluster:
         self._up_flags = ["--nodes", str(nodes), "--proxy-mode", proxy_mode, "--timeout", f"{timeout}s"]
         self._up_flags += [] if load_balancer else ["--no-load-balancer"]
         self._folder = Path(tempfile.gettempdir())
+        self._up_report = ""
 
     # Life
 
@@ -65,7 +66,8 @@ class Cluster:
         """Start the cluster and wait until it works."""
         self._folder = Path(tempfile.mkdtemp(prefix=f"kubesvc-{self.name}-"))
         try:
-            self.kubesvc("up", "--name", self.name, "--kubeconfig", str(self.kubeconfig), *self._up_flags)
+            flags = ["--name", self.name, "--kubeconfig", str(self.kubeconfig), *self._up_flags]
+            self._up_report = self._execute([sys.executable, "-m", "kubesvc", "up", *flags], None).stderr
         except BaseException:
             self.down()
             raise
@@ -114,6 +116,11 @@ class Cluster:
         text = self.kubesvc("status", "--name", self.name, "-o", "json", check=False)
         document: dict[str, Any] = json.loads(text)
         return document
+
+    def up_stages(self) -> list[tuple[str, float]]:
+        """The stages that `up` reported, with the seconds from its start: network, api, nodes, dns."""
+        lines = [line.split() for line in self._up_report.splitlines() if line.endswith(" s") and line[:2] == "- "]
+        return [(words[1].lower(), float(words[-2])) for words in lines]
 
     # Commands
 
@@ -172,6 +179,11 @@ class Cluster:
         self.kubesvc("wait", what, *flags, timeout=timeout + 30)
 
     def _run(self, argv: list[str], text: str | None, *, check: bool, timeout: float) -> str:
+        return self._execute(argv, text, check=check, timeout=timeout).stdout
+
+    def _execute(
+        self, argv: list[str], text: str | None, *, check: bool = True, timeout: float = 120.0
+    ) -> subprocess.CompletedProcess[str]:
         environment = {**os.environ, "KUBECONFIG": str(self.kubeconfig), "KUBESVC_TEST_CLUSTER": self.name}
         done = subprocess.run(
             argv, input=text, stdin=None if text is not None else subprocess.DEVNULL, capture_output=True,
@@ -179,4 +191,4 @@ class Cluster:
         )  # fmt: skip
         if check and done.returncode != 0:
             raise CommandFailed(argv, done.returncode, done.stdout, done.stderr)
-        return done.stdout
+        return done
