@@ -20,9 +20,9 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Stream:
-    """An answer without a known end; however it ends, `chunks` is closed and `close` is called."""
+    """An answer without a known end: `close` makes it come soon, and is called in any case."""
 
     chunks: AsyncGenerator[bytes, None]
     close: Callable[[], None]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from ipaddress import ip_address
 
 from kubesvc.api import resources as r
 from kubesvc.api.addresses import Network, family_of
@@ -32,6 +33,14 @@ class Bootstrap:
             await self._ensure(r.NAMESPACES, "", {"metadata": {"name": name}})
         await self._ensure_cidr(now)
         await self._ensure(r.SERVICES, "default", self._service())
+        if self._is_reachable():
+            await self._keep_endpoints()
+
+    def _is_reachable(self) -> bool:
+        """Nothing but this host reaches a loopback address, and Endpoints may not name one."""
+        return not ip_address(self._address).is_loopback
+
+    async def _keep_endpoints(self) -> None:
         await self._keep(r.ENDPOINTS, self._endpoints(), ("subsets",))
         await self._keep(r.ENDPOINTSLICES, self._slice(), ("addressType", "endpoints", "ports"))
 

@@ -13,7 +13,8 @@ class ApiServerOptions:
 
     `listeners` are bound, listening sockets; without any, `bind_address:port` is opened. `tokens_file` is
     `{token: {"user": name, "groups": [...]}}` as JSON. `sa_signing_key` is a file whose content keys the
-    signatures of ServiceAccount tokens; any secret of 32 bytes or more will do.
+    signatures of ServiceAccount tokens; any secret of 32 bytes or more will do. `default/kubernetes` leads to
+    `advertise_address`; with a loopback address it has no endpoints.
     """
 
     tls_cert: Path

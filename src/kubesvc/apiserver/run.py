@@ -14,6 +14,7 @@ from kubesvc.apiserver.api import Api
 from kubesvc.apiserver.authentication import Authenticator, read_tokens
 from kubesvc.apiserver.bootstrap import Bootstrap
 from kubesvc.apiserver.documents import from_record, is_terminating
+from kubesvc.apiserver.housekeeping import Housekeeping
 from kubesvc.apiserver.keys import prefix_of
 from kubesvc.apiserver.kinds import Conditional, CreatesOnUpdate, LeaseKind, Returned
 from kubesvc.apiserver.kubelets import KubeletAccess, Kubelets
@@ -34,7 +35,6 @@ from kubesvc.store import Backend, SqliteBackend
 
 __all__ = ["ApiServerOptions", "run"]
 
-_KEEP_SECONDS = 10.0
 _log = observe.log("apiserver")
 
 
@@ -46,15 +46,13 @@ async def run(options: ApiServerOptions) -> None:
     objects = build_objects(backend, options, clock, SystemRandom())
     kubelets = build_kubelets(objects, options)
     server = HttpServer(build_api(objects, kubelets, options, clock, metrics), clock, metrics)
-    bootstrap = build_bootstrap(objects, options)
+    housekeeping = Housekeeping(backend, build_bootstrap(objects, options), clock, event_ttl=options.event_ttl)
     listeners = options.listeners or (open_listener(options.bind_address, options.port),)
     try:
-        await bootstrap.run(clock.now())
+        await housekeeping.run_once()
         await server.listen(listeners, tls_context(options.tls_cert, options.tls_key))
         _log.info("serving", addresses=",".join(str(one.getsockname()) for one in listeners))
-        while True:
-            await clock.sleep(_KEEP_SECONDS)
-            await bootstrap.run(clock.now())
+        await housekeeping.run()
     finally:
         await server.close()
         await kubelets.close()

@@ -26,6 +26,7 @@ MAX_BODY = 3 << 20
 _GZIP_FROM = 128 << 10
 _KEEP_ALIVE = 180.0
 _SLOW_SECONDS = 1.0
+_GRACE_SECONDS = 1.0
 _LONG_RUNNING = frozenset({"watch"})
 _log = observe.log("apiserver.http")
 
@@ -45,6 +46,7 @@ class HttpServer:
             access_log=None,
         )  # fmt: skip
         self._servers: list[asyncio.Server] = []
+        self._streams: set[Stream] = set()
 
     async def listen(self, sockets: Sequence[socket.socket], tls: ssl.SSLContext) -> None:
         loop = asyncio.get_running_loop()
@@ -52,10 +54,13 @@ class HttpServer:
             self._servers.append(await loop.create_server(self._web, sock=one, ssl=tls, backlog=1024))
 
     async def close(self) -> None:
-        """Stop listening, end every watch and connection."""
+        """Stop listening, end every watch in good order, then every connection."""
         for server in self._servers:
             server.close()
-        await self._web.shutdown(timeout=1.0)
+        for stream in self._streams:
+            stream.close()
+        self._web.pre_shutdown()
+        await self._web.shutdown(timeout=_GRACE_SECONDS)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         path, _, query = request.raw_path.partition("?")
@@ -67,7 +72,11 @@ class HttpServer:
         if isinstance(reply, Answer):
             return await _respond(request, call, reply)
         if isinstance(reply, Stream):
-            return await _stream(request, reply)
+            self._streams.add(reply)
+            try:
+                return await _stream(request, reply)
+            finally:
+                self._streams.discard(reply)
         response: web.StreamResponse = await reply.serve(request)
         return response
 

@@ -51,8 +51,8 @@ class ServiceKind(Kind):
         if errors:
             raise self._refused(document, errors)
         writes = [
-            *self._allocate_addresses(document, _addresses(before)),
-            *self._allocate_ports(document, _ports(before), creating=old is None),
+            *self._allocate_addresses(document, addresses_of(before)),
+            *self._allocate_ports(document, node_ports_of(before), creating=old is None),
         ]
         return writes + self._drop_all(key for key in _held(before) if key not in _held(spec))
 
@@ -133,8 +133,8 @@ class ServiceKind(Kind):
             elif wanted not in held:
                 self._check_port(document, "spec.healthCheckNodePort", wanted)
                 new[wanted] = None
-        owner = f"{document['metadata']['namespace']}/{document['metadata'].get('name', '')}"
-        return [Write(f"{NODE_PORTS}{port}", to_json({"service": owner})) for port in new]
+        value = node_port_value(document)
+        return [Write(f"{NODE_PORTS}{port}", value) for port in new]
 
     def _allocate_port_list(self, document: Document, held: set[int], new: dict[int, None], *, creating: bool) -> None:
         """Explicit ports first, so that a dynamic pick cannot take one of them."""
@@ -189,7 +189,7 @@ class ServiceKind(Kind):
 def ip_address_document(service: Document, address: str, uid: str, now: datetime) -> Document:
     """The IPAddress that says which Service has the address."""
     metadata = service["metadata"]
-    parent = {"group": "", "resource": "services", "namespace": metadata["namespace"], "name": metadata["name"]}
+    where = {"namespace": metadata["namespace"], "name": metadata.get("name", "")}
     return {
         "metadata": {
             "name": address,
@@ -197,15 +197,22 @@ def ip_address_document(service: Document, address: str, uid: str, now: datetime
             "creationTimestamp": timestamp(now),
             "labels": {IP_FAMILY_LABEL: family_of(address), MANAGED_BY_LABEL: MANAGED_BY},
         },
-        "spec": {"parentRef": parent},
+        "spec": {"parentRef": {"group": "", "resource": "services", **where}},
     }
 
 
-def _addresses(spec: Document) -> Sequence[str]:
+def node_port_value(service: Document) -> bytes:
+    """The row that says which Service has a node port."""
+    metadata = service["metadata"]
+    return to_json({"service": f"{metadata['namespace']}/{metadata.get('name', '')}"})
+
+
+def addresses_of(spec: Document) -> Sequence[str]:
+    """The cluster addresses of a Service, none if it is headless."""
     return [ip for ip in spec.get("clusterIPs") or () if ip != "None"]
 
 
-def _ports(spec: Document) -> Sequence[int]:
+def node_ports_of(spec: Document) -> Sequence[int]:
     """Node ports a Service holds, each once, the health check's included."""
     ports = [port.get("nodePort") or 0 for port in spec.get("ports") or ()]
     ports.append(spec.get("healthCheckNodePort") or 0)
@@ -214,8 +221,8 @@ def _ports(spec: Document) -> Sequence[int]:
 
 def _held(spec: Document) -> Sequence[str]:
     """The keys of everything allocated to a Service."""
-    addresses = [key_of(r.IPADDRESSES, "", ip) for ip in _addresses(spec)]
-    return addresses + [f"{NODE_PORTS}{port}" for port in _ports(spec)]
+    addresses = [key_of(r.IPADDRESSES, "", ip) for ip in addresses_of(spec)]
+    return addresses + [f"{NODE_PORTS}{port}" for port in node_ports_of(spec)]
 
 
 def _family(one: AddressRange) -> Family:

@@ -65,7 +65,7 @@ class Signer:
 
     def verify(self, token: str, *, audiences: Sequence[str], now: int) -> Claims:
         """The claims of a token meant for one of `audiences`; raises TokenRefused."""
-        head, _, signature = token.encode().rpartition(b".")
+        head, _, signature = token.encode(errors="replace").rpartition(b".")
         header, _, payload = head.partition(b".")
         if header != _HEADER or not hmac.compare_digest(self._signature(head), signature):
             raise TokenRefused("the signature does not match")

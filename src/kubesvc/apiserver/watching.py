@@ -76,7 +76,10 @@ class WatchStream:
             raise refusals.expired(err.asked, err.oldest) from err
 
     def close(self) -> None:
+        """Unsubscribe, and end the answer."""
+        self._deadline = 0.0
         self._watch.close()
+        self._watch.interrupt()
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """Ends at the watch's time-out; an overrun is told as an ERROR event before the end."""
