@@ -65,7 +65,8 @@ def test_a_later_life_goes_on_after_the_last_address_and_spares_adopted_ones() -
 
 @given(st.lists(st.booleans(), max_size=60))
 def test_no_address_is_ever_given_twice(steps: list[bool]) -> None:
-    pool, used = AddressPool("10.0.0.0/28"), []
+    pool = AddressPool("10.0.0.0/28")
+    used: list[str] = []
     for take in steps:
         if take and len(used) < 13:
             used.append(pool.take())

@@ -7,7 +7,7 @@ import pytest
 
 from kubesvc.api.views import Pod
 from kubesvc.node.hostnames import hosts_file, kernel_hostname
-from kubesvc.node.resolver import ResolverConfig, parse_resolver_config, resolver_file
+from kubesvc.node.resolver import ResolverConfig, ResolverFile, parse_resolver_config, resolver_file
 from kubesvc.testing import builders
 
 HOST = ResolverConfig(("192.0.2.53",), ("corp.example",), ("timeout:1",))
@@ -17,7 +17,7 @@ def resolver(**spec: Any) -> list[str]:
     return file_of(**spec).text.splitlines()
 
 
-def file_of(**spec: Any) -> Any:
+def file_of(**spec: Any) -> ResolverFile:
     return resolver_file(pod(**spec), host=HOST, cluster_dns="10.96.0.10", domain="cluster.local")
 
 
