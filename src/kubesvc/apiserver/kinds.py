@@ -65,15 +65,12 @@ class CreatesOnUpdate(Kind):
     creates_on_update = True
 
 
-class Conditional(Kind):
-    """A kind whose updates must say which state they are based on."""
-
-    unconditional_update = False
-
-
 class Returned(Kind):
     returns_deleted = True
 
 
-class LeaseKind(Conditional):
+class LeaseKind(Kind):
+    """A Lease is a lock: an update must say which state it is based on."""
+
     creates_on_update = True
+    unconditional_update = False

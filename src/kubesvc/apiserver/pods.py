@@ -19,6 +19,7 @@ ROOT_CA = "kube-root-ca.crt"
 _TOKEN_SECONDS = 3607
 _ACCOUNT_PATIENCE = 10.0
 _DEFAULT_GRACE = 30
+_TROUBLE_SECONDS = 300
 
 
 class PodKind(Kind):
@@ -36,6 +37,7 @@ class PodKind(Kind):
         spec = document.setdefault("spec", {})
         name = spec.get("serviceAccountName") or spec.get("serviceAccount") or "default"
         spec["serviceAccountName"] = spec["serviceAccount"] = name
+        tolerate_node_trouble(spec)
         if "kubernetes.io/config.mirror" in (document["metadata"].get("annotations") or {}):
             return
         account = await self._wait_for_account(document, name)
@@ -82,6 +84,22 @@ class PodKind(Kind):
         if grace is None:
             grace = _DEFAULT_GRACE
         return 1 if grace < 0 else int(grace)
+
+
+def tolerate_node_trouble(spec: Document) -> None:
+    """Let the pod outlast five minutes of a node that is not ready or not reachable, unless it says otherwise."""
+    tolerations = list(spec.get("tolerations") or ())
+    for trouble in ("not-ready", "unreachable"):
+        key = f"node.kubernetes.io/{trouble}"
+        if not any(each.get("key") in (key, None, "") and _covers_no_execute(each) for each in tolerations):
+            tolerations.append(
+                {"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": _TROUBLE_SECONDS}
+            )
+    spec["tolerations"] = tolerations
+
+
+def _covers_no_execute(toleration: Document) -> bool:
+    return toleration.get("effect") in ("NoExecute", None, "")
 
 
 def mount_token(spec: Document, volume: str) -> None:

@@ -16,7 +16,7 @@ from kubesvc.apiserver.bootstrap import Bootstrap
 from kubesvc.apiserver.documents import from_record, is_terminating
 from kubesvc.apiserver.housekeeping import Housekeeping
 from kubesvc.apiserver.keys import prefix_of
-from kubesvc.apiserver.kinds import Conditional, CreatesOnUpdate, LeaseKind, Returned
+from kubesvc.apiserver.kinds import CreatesOnUpdate, LeaseKind, Returned
 from kubesvc.apiserver.kubelets import KubeletAccess, Kubelets
 from kubesvc.apiserver.namespaces import NamespaceKind
 from kubesvc.apiserver.objects import Objects
@@ -72,9 +72,6 @@ def build_objects(backend: Backend, options: ApiServerOptions, clock: Clock, ran
         r.ENDPOINTS: CreatesOnUpdate(),
         r.EVENTS: CreatesOnUpdate(),
         r.LEASES: LeaseKind(),
-        r.ENDPOINTSLICES: Conditional(),
-        r.IPADDRESSES: Conditional(),
-        r.SERVICECIDRS: Conditional(),
         r.SERVICEACCOUNTS: Returned(),
     }
     return Objects(backend, kinds, clock, random)

@@ -39,6 +39,17 @@ async def test_a_pod_mounts_its_accounts_token(world: World, account: dict[str, 
     )  # fmt: skip
 
 
+async def test_a_pod_outlasts_five_minutes_of_node_trouble_unless_it_says_otherwise(
+    world: World, account: dict[str, Any]
+) -> None:
+    plain = await world.create(PODS, pod("a"))
+    assert [(t["key"], t["tolerationSeconds"]) for t in plain["spec"]["tolerations"]] == [
+        ("node.kubernetes.io/not-ready", 300), ("node.kubernetes.io/unreachable", 300),
+    ]  # fmt: skip
+    own = [{"operator": "Exists"}]
+    assert (await world.create(PODS, pod("b", tolerations=own)))["spec"]["tolerations"] == own
+
+
 async def test_pod_or_account_may_decline_the_token(world: World) -> None:
     await world.create(ACCOUNTS, {"metadata": {"name": "default"}, "automountServiceAccountToken": False})
     assert "volumes" not in (await world.create(PODS, pod("a")))["spec"]
