@@ -55,7 +55,8 @@ class Informer(Generic[T]):
     """Keeps `objects` equal to what the server has, and tells subscribers (key, old, new).
 
     An object that does not decode as `view` is reported to `on_bad_object` with its key (None where
-    not even that could be read) and the reason; what was cached of it before stays.
+    not even that could be read) and the reason; what was cached of it before stays. `transform` may
+    trade an object for a smaller one of the same view before it is cached.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Informer(Generic[T]):
         field_selector: str = "",
         clock: Clock | None = None,
         on_bad_object: OnBadObject | None = None,
+        transform: Callable[[T], T] | None = None,
     ) -> None:
         self.resource = resource
         self.synced = asyncio.Event()
@@ -80,6 +82,7 @@ class Informer(Generic[T]):
         self._field_selector = field_selector
         self._clock = clock or SystemClock()
         self._on_bad_object = on_bad_object
+        self._transform = transform or (lambda obj: obj)
         self._view = view
         self._decoder = msgspec.json.Decoder(view)
         self._objects: dict[Key, T] = {}
@@ -150,7 +153,8 @@ class Informer(Generic[T]):
         kept = set()
         for raw, reason in listing.bad:
             kept.add(self._report_bad(raw, reason))
-        self._replace({_key(obj.metadata): obj for obj in listing.items}, kept, listing.resource_version)
+        fresh = {_key(obj.metadata): self._transform(obj) for obj in listing.items}
+        self._replace(fresh, kept, listing.resource_version)
 
     async def _replace_from(self, events: AsyncIterator[WatchEvent]) -> None:
         """Gather the initial events of a watch-list up to the bookmark that ends them."""
@@ -172,7 +176,7 @@ class Informer(Generic[T]):
             if event.type == "DELETED":
                 fresh.pop(_key(obj.metadata), None)
             else:
-                fresh[_key(obj.metadata)] = obj
+                fresh[_key(obj.metadata)] = self._transform(obj)
         raise ConnectionFailed(f"watch of {self.resource.plural} ended before its initial events did")
 
     def _replace(self, fresh: dict[Key, T], kept: set[Key | None], resource_version: str) -> None:
@@ -200,7 +204,7 @@ class Informer(Generic[T]):
             return
         self.resource_version = obj.metadata.resource_version or self.resource_version
         if event.type != "BOOKMARK":
-            self._store(_key(obj.metadata), None if event.type == "DELETED" else obj)
+            self._store(_key(obj.metadata), None if event.type == "DELETED" else self._transform(obj))
 
     def _take_bad(self, event: WatchEvent, reason: str) -> None:
         key = self._report_bad(bytes(event.object), reason)

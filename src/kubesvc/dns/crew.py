@@ -19,7 +19,7 @@ from kubesvc.dns.rows import Row
 from kubesvc.observe import log
 
 _log = log("dns.crew")
-_ROWS_PER_FRAME = 32
+_ROWS_PER_FRAME = 8
 _MAX_BEHIND = 256 << 20
 _COUNTS_SECONDS = 2.0
 _RESTART_SECONDS = 0.1

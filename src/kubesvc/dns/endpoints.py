@@ -1,6 +1,6 @@
 """The records that a Service's endpoints make: addresses, servers, pointers."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 
 from kubesvc.api.resources import Key
 from kubesvc.dns import records, wire
@@ -22,7 +22,7 @@ def addresses(view: View, owner: bytes, key: Key, hostname: str | None = None) -
     wanted = None if hostname is None else undashed(hostname)
     for slice_ in view.slices(key):
         source = _source(slice_)
-        for address, own in _endpoints(slice_):
+        for address, own in slice_.endpoints():
             if hostname is None or own == hostname or (not own and address == wanted and dashed(address) == hostname):
                 found.setdefault(address, records.address(owner, view.policy.ttl, address, source))
     return list(found.values())
@@ -56,7 +56,7 @@ def _headless_servers(
         if not ports:
             continue
         source = _source(slice_)
-        for address, own in _endpoints(slice_):
+        for address, own in slice_.endpoints():
             hostname = own or dashed(address)
             pairs.update(((port, hostname), source) for port in ports)
             target = _below(hostname, name)
@@ -81,7 +81,7 @@ def pointers(view: View, owner: bytes, address: bytes) -> list[Record]:
         if address in service.addresses:
             return [Record(owner, Type.PTR, view.policy.ttl, name, f"service {service.key}")]
         for slice_ in view.slices(service.key):
-            for held, own in _endpoints(slice_):
+            for held, own in slice_.endpoints():
                 if held == address and not service.external_name:
                     found.setdefault(_below(own or dashed(address), name), _source(slice_))
     return [Record(owner, Type.PTR, view.policy.ttl, target, source) for target, source in found.items()]
@@ -92,10 +92,6 @@ def ports_in_use(view: View, service: ServiceRow) -> Iterable[Port]:
     if not service.headless:
         return service.ports
     return (port for slice_ in view.slices(service.key) if slice_.addresses for port in slice_.ports)
-
-
-def _endpoints(slice_: SliceRow) -> Iterator[tuple[bytes, str]]:
-    return zip(slice_.addresses, slice_.hostnames, strict=True)
 
 
 def _below(hostname: str, name: bytes) -> bytes:

@@ -3,22 +3,21 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from sys import intern
 from time import monotonic
-from typing import Any, TypedDict
+from typing import Any, TypedDict, TypeVar
 
 from kubesvc.aio.clock import Clock
 from kubesvc.api.resources import ENDPOINTSLICES, NAMESPACES, PODS, SERVICES, Key
 from kubesvc.client.informer import Informer, OnBadObject
 from kubesvc.client.rest import Client
-from kubesvc.dns import objects, rows
+from kubesvc.dns import objects, parse, rows
 from kubesvc.dns.rows import Row
 from kubesvc.observe import log
 
 _log = log("dns.feed")
 Take = Callable[[Row], None]
-# Slices without this label belong to no Service; upstream's mirror of a headless Service's
-# Endpoints carries it like any other.
-_SERVICE_SLICES = rows.SERVICE_NAME_LABEL
+R = TypeVar("R")
 
 
 class _Shared(TypedDict):
@@ -42,15 +41,18 @@ class Feed:
         self._options = options
         self.bad_objects = 0
         shared: _Shared = {"clock": clock, "on_bad_object": self._on_bad}
-        self._services = Informer(client, SERVICES, objects.Service, **shared)
-        self._slices = Informer(client, ENDPOINTSLICES, objects.EndpointSlice, label_selector=_SERVICE_SLICES, **shared)
+        self._services = Informer(client, SERVICES, objects.Service, transform=self._shrink_service, **shared)
+        self._slices = Informer(
+            client, ENDPOINTSLICES, objects.EndpointSlice,
+            label_selector=rows.SERVICE_NAME_LABEL, transform=self._shrink_slice, **shared,
+        )  # fmt: skip
         self._namespaces = Informer(client, NAMESPACES, objects.Namespace, **shared)
         self._services.subscribe(self._on_service)
         self._slices.subscribe(self._on_slice)
         self._namespaces.subscribe(self._on_namespace)
         self._informers: list[Informer[Any]] = [self._services, self._slices, self._namespaces]
         if options.verify_pods:
-            pods = Informer(client, PODS, objects.Pod, **shared)
+            pods = Informer(client, PODS, objects.Pod, transform=self._shrink_pod, **shared)
             pods.subscribe(self._on_pod)
             self._informers.append(pods)
 
@@ -89,25 +91,47 @@ class Feed:
         heard = min(informer.last_contact for informer in self._informers)
         return monotonic() - heard if heard > 0 else None
 
+    # An object that says nothing new, after a relist or a change of what names do not show, keeps
+    # its old row: that saves the memory of two clusters at once, and the answering side the work.
+
+    def _shrink_service(self, service: objects.Service) -> objects.Service:
+        bare = _bare(service.metadata)
+        old = self._services.objects.get(Key(bare.namespace, bare.name))
+        row = self._parse(bare, lambda: parse.service_row(service), old.row if old else None)
+        return objects.Service(bare, row=row)
+
+    def _shrink_slice(self, slice_: objects.EndpointSlice) -> objects.EndpointSlice:
+        bare = _bare(slice_.metadata)
+        old = self._slices.objects.get(Key(bare.namespace, bare.name))
+        pod_names = self._options.endpoint_pod_names
+        row = self._parse(bare, lambda: parse.slice_row(slice_, pod_names=pod_names), old.row if old else None)
+        return objects.EndpointSlice(objects.Metadata(bare.name, bare.namespace, bare.resource_version), row=row)
+
+    def _shrink_pod(self, pod: objects.Pod) -> objects.Pod:
+        bare = _bare(pod.metadata)
+        return objects.Pod(bare, row=self._parse(bare, lambda: parse.pod_row(pod), None))
+
+    def _parse(self, metadata: objects.Bare, make: Callable[[], R | None], old: R | None) -> R | None:
+        """The object's row; when it makes no sense, a word about it and the row it had before."""
+        try:
+            row = make()
+        except ValueError as err:
+            self._on_bad(Key(metadata.namespace, metadata.name), str(err))
+            return old
+        return old if row == old else row
+
     def _on_service(self, key: Key, old: objects.Service | None, new: objects.Service | None) -> None:
         if new is None:
             self._take(rows.ServiceGone(*key))
-            return
-        try:
-            self._take(rows.service_row(new))
-        except ValueError as err:
-            self._on_bad(key, str(err))
+        elif new.row is not None and (old is None or new.row is not old.row):
+            self._take(new.row)
 
     def _on_slice(self, key: Key, old: objects.EndpointSlice | None, new: objects.EndpointSlice | None) -> None:
-        before = _service_of(old)
-        try:
-            row = rows.slice_row(new, pod_names=self._options.endpoint_pod_names) if new else None
-        except ValueError as err:
-            self._on_bad(key, str(err))
-            return
-        if before and (row is None or row.service != before):
+        before = old.row.service if old is not None and old.row is not None else ""
+        row = new.row if new is not None else None
+        if before and (new is None or (row is not None and row.service != before)):
             self._take(rows.SliceGone(key.namespace, before, key.name))
-        if row is not None:
+        if row is not None and (old is None or row is not old.row):
             self._take(row)
 
     def _on_namespace(self, key: Key, old: objects.Namespace | None, new: objects.Namespace | None) -> None:
@@ -115,15 +139,14 @@ class Feed:
             self._take(rows.NamespaceRow(key.name, new is not None))
 
     def _on_pod(self, key: Key, old: objects.Pod | None, new: objects.Pod | None) -> None:
-        try:
-            self._take(rows.pod_row(new) if new else rows.PodRow(*key))
-        except ValueError as err:
-            self._on_bad(key, str(err))
+        row = new.row if new is not None else rows.PodRow(*key)
+        if row is not None:
+            self._take(row)
 
     def _on_bad(self, key: Key | None, reason: str) -> None:
         self.bad_objects += 1
         _log.warning("object cannot be named", object=key or "?", reason=reason)
 
 
-def _service_of(slice_: objects.EndpointSlice | None) -> str:
-    return (slice_.metadata.labels or {}).get(rows.SERVICE_NAME_LABEL, "") if slice_ else ""
+def _bare(metadata: objects.Bare | objects.Metadata) -> objects.Bare:
+    return objects.Bare(metadata.name, intern(metadata.namespace), metadata.resource_version)

@@ -34,7 +34,8 @@ class Memo:
     def __init__(self, *, max_known: int = MAX_KNOWN, max_denied: int = MAX_DENIED) -> None:
         self.known: dict[bytes, Entry] = {}
         self.denied: dict[bytes, Entry] = {}
-        self._keys: dict[Hashable, list[bytes]] = {}
+        # One key alone, as often, stands without a list around it: there are many.
+        self._keys: dict[Hashable, bytes | list[bytes]] = {}
         self._max_known = max_known
         self._max_denied = max_denied
 
@@ -44,12 +45,15 @@ class Memo:
 
     def keep_denial(self, key: bytes, entry: Entry) -> None:
         """Remember an NXDOMAIN."""
-        if all(len(self._keys.get(d, ())) < _MAX_DENIED_PER_DEPENDENCY for d in entry.depends):
+        if all(self._count(dependency) < _MAX_DENIED_PER_DEPENDENCY for dependency in entry.depends):
             self._put(self.denied, self._max_denied, key, entry)
 
     def forget(self, dependency: Hashable) -> None:
         """Drop every reply made from `dependency`."""
-        for key in self._keys.pop(dependency, ()):
+        held = self._keys.pop(dependency, None)
+        if held is None:
+            return
+        for key in (held,) if isinstance(held, bytes) else held:
             for shelf in (self.known, self.denied):
                 entry = shelf.pop(key, None)
                 if entry is not None:
@@ -61,12 +65,22 @@ class Memo:
                 self._unlink(old, shelf.pop(old))
         shelf[key] = entry
         for dependency in entry.depends:
-            self._keys.setdefault(dependency, []).append(key)
+            held = self._keys.get(dependency)
+            if held is None:
+                self._keys[dependency] = key
+            elif isinstance(held, bytes):
+                self._keys[dependency] = [held, key]
+            else:
+                held.append(key)
+
+    def _count(self, dependency: Hashable) -> int:
+        held = self._keys.get(dependency, ())
+        return 1 if isinstance(held, bytes) else len(held)
 
     def _unlink(self, key: bytes, entry: Entry) -> None:
         for dependency in entry.depends:
-            keys = self._keys.get(dependency)
-            if keys is not None and key in keys:
-                keys.remove(key)
-                if not keys:
-                    del self._keys[dependency]
+            held = self._keys.get(dependency)
+            if isinstance(held, list) and key in held:
+                held.remove(key)
+            if held in (key, []):
+                del self._keys[dependency]

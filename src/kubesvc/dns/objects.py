@@ -1,9 +1,11 @@
 """Services, EndpointSlices, Namespaces and Pods with just the fields that names are made from.
 
-Narrower than `api.views`: a cluster's slices are the bulk of what this server holds in memory.
+Narrower than `api.views`: a cluster's slices are the bulk of what this server holds in memory. For
+the same reason Services, slices and pods are cached as their rows, `row` in place of the rest.
 """
 
 from kubesvc.api.views import View
+from kubesvc.dns.rows import PodRow, ServiceRow, SliceRow
 
 
 class Metadata(View, frozen=True):
@@ -38,6 +40,7 @@ class ServiceSpec(View, frozen=True):
 class Service(View, frozen=True):
     metadata: Bare
     spec: ServiceSpec = ServiceSpec()
+    row: ServiceRow | None = None
 
 
 class EndpointConditions(View, frozen=True):
@@ -67,6 +70,7 @@ class EndpointSlice(View, frozen=True):
     address_type: str = "IPv4"
     endpoints: tuple[Endpoint, ...] | None = None
     ports: tuple[EndpointPort, ...] | None = None
+    row: SliceRow | None = None
 
 
 class Namespace(View, frozen=True):
@@ -91,3 +95,4 @@ class Pod(View, frozen=True):
     metadata: Bare
     spec: PodSpec = PodSpec()
     status: PodStatus = PodStatus()
+    row: PodRow | None = None

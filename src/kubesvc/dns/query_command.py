@@ -7,7 +7,7 @@ import sys
 
 from kubesvc.api.resources import ENDPOINTSLICES, NAMESPACES, SERVICES
 from kubesvc.client.rest import Client
-from kubesvc.dns import objects, rows, wire
+from kubesvc.dns import objects, parse, rows, wire
 from kubesvc.dns.explain import Explanation, explain, explanation_lines
 from kubesvc.dns.records import record_text
 from kubesvc.dns.view import Policy, View
@@ -56,12 +56,12 @@ async def load_view(client: Client, domain: str) -> View:
         view.apply(rows.NamespaceRow(namespace.metadata.name))
     for service in services.items:
         try:
-            view.apply(rows.service_row(service))
+            view.apply(parse.service_row(service))
         except ValueError as err:
             print(f"warning: service {service.metadata.namespace}/{service.metadata.name}: {err}", file=sys.stderr)
     for slice_ in slices.items:
         try:
-            row = rows.slice_row(slice_)
+            row = parse.slice_row(slice_)
         except ValueError as err:
             print(f"warning: endpointslice {slice_.metadata.namespace}/{slice_.metadata.name}: {err}", file=sys.stderr)
             continue

@@ -6,12 +6,14 @@ question, without being encoded again.
 """
 
 from collections.abc import Iterator, Sequence
-from itertools import accumulate, repeat
+from itertools import accumulate, cycle, islice, repeat
 from typing import NamedTuple
 
 from kubesvc.dns import wire
 from kubesvc.dns.query import Query
 from kubesvc.dns.records import Record
+
+_FEW = 6
 
 
 class Reply(NamedTuple):
@@ -94,7 +96,9 @@ def _take(encoded: Sequence[bytes], room: int) -> list[bytes]:
 def _bodies(fixed: bytes, turning: list[bytes], rest: bytes) -> Iterator[bytes]:
     if len(turning) < 2:
         return repeat(fixed + b"".join(turning) + rest)
-    return _turns(fixed, turning, rest)
+    turns = _turns(fixed, turning, rest)
+    # All turns of a small set take less room than a generator's frame.
+    return cycle(list(islice(turns, len(turning)))) if len(turning) <= _FEW else turns
 
 
 def _turns(fixed: bytes, turning: list[bytes], rest: bytes) -> Iterator[bytes]:

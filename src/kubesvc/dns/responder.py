@@ -5,6 +5,7 @@ finished reply. What is not there is parsed, looked up, encoded once, and rememb
 something it rests on changes. Names that lie outside are handed back to be asked elsewhere.
 """
 
+from collections.abc import Iterator
 from enum import StrEnum
 from itertools import repeat
 from typing import NamedTuple
@@ -56,7 +57,7 @@ class Responder:
         self._memo = Memo()
         self._known = self._memo.known
         self._denied = self._memo.denied
-        self._denials: dict[tuple[bytes, int], bytes] = {}
+        self._denials: dict[tuple[bytes, int, bytes], tuple[Iterator[bytes], int]] = {}
         self._turn = 0
 
     def apply(self, row: Row) -> None:
@@ -163,18 +164,15 @@ class Responder:
 
         Any client accepts 512 bytes, and question, SOA and OPT together stay below that.
         """
-        offset = wire.HEADER_SIZE + len(query.name) - (len(zone) or 1)
-        body = self._denials.get((zone, offset))
-        if body is None:
-            body = self._denials[zone, offset] = self._soa(zone).encode(
-                wire.Compressor(zone or wire.ROOT, starts_at=offset)
-            )
-        option = query.option
-        head = wire.header_bytes(
-            query.echoed_flags | wire.FLAG_AA | self._available | rcode, authorities=1, additionals=bool(option)
-        )
-        size = wire.HEADER_SIZE + len(query.question) + len(body) + len(option)
-        return Reply(head, repeat(body + option), size)
+        offset, option = wire.HEADER_SIZE + len(query.name) - (len(zone) or 1), query.option
+        finished = self._denials.get((zone, offset, option))
+        if finished is None:
+            body = self._soa(zone).encode(wire.Compressor(zone or wire.ROOT, starts_at=offset)) + option
+            finished = self._denials[zone, offset, option] = (repeat(body), len(body))
+        bodies, size = finished
+        flags = query.echoed_flags | wire.FLAG_AA | self._available | rcode
+        head = wire.header_bytes(flags, authorities=1, additionals=int(bool(option)))
+        return Reply(head, bodies, wire.HEADER_SIZE + len(query.question) + size)
 
     @property
     def _available(self) -> int:

@@ -3,16 +3,17 @@
 A row is the whole of what the answering side ever learns about an object.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterator
+from functools import lru_cache
 from ipaddress import ip_address
+from itertools import repeat
+from sys import intern
 
 import msgspec
 
 from kubesvc.api.resources import Key
-from kubesvc.dns.objects import Endpoint, EndpointSlice, Pod, Service
 
 SERVICE_NAME_LABEL = "kubernetes.io/service-name"
-_FINISHED = ("Succeeded", "Failed")
 
 
 class Port(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -41,7 +42,7 @@ class ServiceRow(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="se
 class SliceRow(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="slice"):
     """The ready endpoints of a slice: packed addresses, and beside each its hostname or "".
 
-    A slice of type FQDN has `targets` instead.
+    Where no endpoint has one, `hostnames` is empty. A slice of type FQDN has `targets` instead.
     """
 
     namespace: str
@@ -55,6 +56,10 @@ class SliceRow(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="slic
     @property
     def key(self) -> Key:
         return Key(self.namespace, self.service)
+
+    def endpoints(self) -> Iterator[tuple[bytes, str]]:
+        """Each address with its endpoint's hostname, "" where it has none."""
+        return zip(self.addresses, self.hostnames or repeat(""), strict=False)
 
 
 class NamespaceRow(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="namespace"):
@@ -84,62 +89,21 @@ class SliceGone(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="no-
 Row = ServiceRow | SliceRow | NamespaceRow | PodRow | ServiceGone | SliceGone
 
 
-def service_row(service: Service) -> ServiceRow:
-    """Parse a Service; raises ValueError when an address is none."""
-    spec, meta = service.spec, service.metadata
-    ports = tuple(Port(p.name.lower(), p.protocol.lower(), p.port) for p in spec.ports or ())
-    if spec.type == "ExternalName":
-        return ServiceRow(meta.namespace, meta.name, external_name=spec.external_name.removesuffix("."))
-    given = spec.cluster_ips or ((spec.cluster_ip,) if spec.cluster_ip else ())
-    if "None" in given:
-        return ServiceRow(meta.namespace, meta.name, headless=True, ports=ports)
-    return ServiceRow(meta.namespace, meta.name, addresses=tuple(_pack(given)), ports=ports)
+def share(row: Row) -> Row:
+    """The same row with what many rows have in common held once; for rows that were just decoded."""
+    if isinstance(row, ServiceRow):
+        namespace, name = intern(row.namespace), intern(row.name)
+        return ServiceRow(namespace, name, row.headless, row.addresses, _share_ports(row.ports), row.external_name)
+    if isinstance(row, SliceRow):
+        namespace, service = intern(row.namespace), intern(row.service)
+        ports = _share_ports(row.ports)
+        return SliceRow(namespace, service, row.name, row.addresses, row.hostnames, ports, row.targets)
+    return row
 
 
-def slice_row(slice_: EndpointSlice, *, pod_names: bool = False) -> SliceRow | None:
-    """Parse a slice; None when it belongs to no Service. Raises ValueError when an address is none.
-
-    Readiness is the slice's word alone: the controller already says `ready` for everything behind
-    a Service that publishes addresses which are not. With `pod_names` an endpoint without a
-    hostname goes by the name of its pod.
-    """
-    meta = slice_.metadata
-    service = (meta.labels or {}).get(SERVICE_NAME_LABEL, "")
-    if not service:
-        return None
-    ports = tuple(
-        Port((p.name or "").lower(), (p.protocol or "TCP").lower(), p.port) for p in slice_.ports or () if p.port
-    )
-    ready = [e for e in slice_.endpoints or () if e.conditions.ready is not False]
-    if slice_.address_type == "FQDN":
-        targets = tuple(address.removesuffix(".") for e in ready for address in e.addresses)
-        return SliceRow(meta.namespace, service, meta.name, ports=ports, targets=targets)
-    pairs = [(packed, _hostname(e, pod_names=pod_names)) for e in ready for packed in _pack(e.addresses)]
-    return SliceRow(
-        meta.namespace, service, meta.name, tuple(p for p, _ in pairs), tuple(h for _, h in pairs), ports
-    )  # fmt: skip
-
-
-def pod_row(pod: Pod) -> PodRow:
-    """Parse a pod; one that has ended, or lives on its node's address, has no addresses of its own."""
-    meta, status = pod.metadata, pod.status
-    if status.phase in _FINISHED or pod.spec.host_network:
-        return PodRow(meta.namespace, meta.name)
-    given = [p.ip for p in status.pod_ips or ()] or [status.pod_ip]
-    return PodRow(meta.namespace, meta.name, tuple(_pack(ip for ip in given if ip)))
-
-
-def _pack(addresses: Iterable[str]) -> Iterable[bytes]:
-    return (ip_address(address).packed for address in addresses)
-
-
-def _hostname(endpoint: Endpoint, *, pod_names: bool) -> str:
-    if endpoint.hostname:
-        return endpoint.hostname.lower()
-    target = endpoint.target_ref
-    if pod_names and target is not None and target.kind == "Pod" and len(target.name) <= 63:
-        return target.name
-    return ""
+@lru_cache(maxsize=4096)
+def _share_ports(ports: tuple[Port, ...]) -> tuple[Port, ...]:
+    return ports
 
 
 def dashed(address: bytes) -> str:

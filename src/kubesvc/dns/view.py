@@ -7,7 +7,7 @@ nothing else is. A dependency is the Key of a Service (present or not), the Key 
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,17 +40,19 @@ class View:
         self.zones = [(zone, wire.labels_of(zone)) for zone in (self.domain, REVERSE_V4, REVERSE_V6)]
         self.ns_name = wire.name_from_text(f"{policy.ns_name}.{policy.domain}")
         self.services: dict[Key, ServiceRow] = {}
-        self._slices: dict[Key, dict[str, SliceRow]] = {}
-        self._by_address: dict[bytes, tuple[Key, ...]] = {}
+        self._shared_keys: dict[Key, Key] = {}
+        self._slices: dict[Key, tuple[SliceRow, ...]] = {}
+        # One Key alone, as nearly always, stands without a tuple around it: there are many.
+        self._by_address: dict[bytes, Key | list[Key]] = {}
         self._namespaces: set[str] = set()
         self._services_in: Counter[str] = Counter()
         self._pods: dict[Key, tuple[bytes, ...]] = {}
-        self._pods_by_address: dict[bytes, tuple[Key, ...]] = {}
+        self._pods_by_address: dict[bytes, Key | list[Key]] = {}
         self._appliers: dict[type[Row], Callable[[Any], Iterable[Dependency]]] = {
             rows.ServiceRow: self._put_service,
-            rows.ServiceGone: lambda row: self._drop_service(Key(row.namespace, row.name)),
+            rows.ServiceGone: self._forget_service,
             rows.SliceRow: self._put_slice,
-            rows.SliceGone: lambda row: self._drop_slice(Key(row.namespace, row.service), row.name),
+            rows.SliceGone: self._forget_slice,
             rows.NamespaceRow: self._put_namespace,
             rows.PodRow: self._put_pod,
         }
@@ -61,8 +63,7 @@ class View:
 
     def slices(self, key: Key) -> Iterable[SliceRow]:
         """The slices of a Service, in a stable order."""
-        held = self._slices.get(key)
-        return held.values() if held else ()
+        return self._slices.get(key, ())
 
     def has_namespace(self, name: str) -> bool:
         """Whether anything may have a name below this namespace."""
@@ -70,16 +71,36 @@ class View:
 
     def services_at(self, address: bytes) -> Iterator[ServiceRow]:
         """The Services that have `address` as ClusterIP or as a ready endpoint, each once."""
-        for key in dict.fromkeys(self._by_address.get(address, ())):
+        for key in dict.fromkeys(_keys(self._by_address, address)):
             service = self.services.get(key)
             if service is not None:
                 yield service
 
     def has_pod(self, namespace: str, address: bytes) -> bool:
-        return any(key.namespace == namespace for key in self._pods_by_address.get(address, ()))
+        return any(key.namespace == namespace for key in _keys(self._pods_by_address, address))
+
+    def _shared(self, key: Key) -> Key:
+        """The one Key object that all indexes hold for this Service."""
+        return self._shared_keys.setdefault(key, key)
+
+    def _release(self, key: Key) -> None:
+        if key not in self.services and key not in self._slices:
+            self._shared_keys.pop(key, None)
+
+    def _forget_service(self, row: rows.ServiceGone) -> list[Dependency]:
+        key = Key(row.namespace, row.name)
+        stale = self._drop_service(key)
+        self._release(key)
+        return stale
+
+    def _forget_slice(self, row: rows.SliceGone) -> list[Dependency]:
+        key = Key(row.namespace, row.service)
+        stale = self._drop_slice(key, row.name)
+        self._release(key)
+        return stale
 
     def _put_service(self, row: ServiceRow) -> list[Dependency]:
-        key = row.key
+        key = self._shared(row.key)
         stale = self._drop_service(key)
         self.services[key] = row
         self._services_in[key.namespace] += 1
@@ -103,18 +124,23 @@ class View:
             yield from slice_.addresses
 
     def _put_slice(self, row: SliceRow) -> list[Dependency]:
-        stale = self._drop_slice(row.key, row.name)
-        self._slices.setdefault(row.key, {})[row.name] = row
+        key = self._shared(row.key)
+        stale = self._drop_slice(key, row.name)
+        # A dict of one is most of what a small Service would cost.
+        self._slices[key] = (*self._slices.get(key, ()), row)
         for address in row.addresses:
-            _add(self._by_address, address, row.key)
+            _add(self._by_address, address, key)
         return [*stale, *row.addresses]
 
     def _drop_slice(self, key: Key, name: str) -> list[Dependency]:
-        held = self._slices.get(key, {})
-        row = held.pop(name, None)
+        held = self._slices.get(key, ())
+        row = next((slice_ for slice_ in held if slice_.name == name), None)
         if row is None:
             return [key]
-        if not held:
+        left = tuple(slice_ for slice_ in held if slice_ is not row)
+        if left:
+            self._slices[key] = left
+        else:
             del self._slices[key]
         for address in row.addresses:
             _remove(self._by_address, address, key)
@@ -139,16 +165,29 @@ class View:
         return [*before, *row.addresses]
 
 
-def _add(index: dict[bytes, tuple[Key, ...]], address: bytes, key: Key) -> None:
-    index[address] = (*index.get(address, ()), key)
+def _keys(index: dict[bytes, Key | list[Key]], address: bytes) -> Sequence[Key]:
+    held = index.get(address, ())
+    return (held,) if isinstance(held, Key) else held
 
 
-def _remove(index: dict[bytes, tuple[Key, ...]], address: bytes, key: Key) -> None:
+def _add(index: dict[bytes, Key | list[Key]], address: bytes, key: Key) -> None:
+    held = index.get(address)
+    if held is None:
+        index[address] = key
+    elif isinstance(held, Key):
+        index[address] = [held, key]
+    else:
+        held.append(key)
+
+
+def _remove(index: dict[bytes, Key | list[Key]], address: bytes, key: Key) -> None:
     """Take out one occurrence: an address may stand in two slices of one Service."""
-    keys = list(index.get(address, ()))
+    keys = list(_keys(index, address))
     if key in keys:
         keys.remove(key)
-    if keys:
-        index[address] = tuple(keys)
+    if len(keys) > 1:
+        index[address] = keys
+    elif keys:
+        index[address] = keys[0]
     else:
         index.pop(address, None)

@@ -7,6 +7,7 @@ whatever bytes come in, the only exception that goes out is `BadMessage` (or `Ba
 
 from collections.abc import Iterator
 from enum import IntEnum
+from functools import lru_cache
 from struct import Struct
 from typing import NamedTuple
 
@@ -221,6 +222,7 @@ def read_records(message: bytes, offset: int, header: Header) -> Iterator[RawRec
             at += 10 + size
 
 
+@lru_cache(maxsize=1024)
 def header_bytes(
     flags: int, *, questions: int = 1, answers: int = 0, authorities: int = 0, additionals: int = 0
 ) -> bytes:

@@ -10,7 +10,7 @@ import dns.rrset
 import msgspec
 import pytest
 
-from kubesvc.dns import objects, rows
+from kubesvc.dns import objects, parse, rows
 from kubesvc.dns.responder import Pending, Responder
 from kubesvc.dns.view import Policy, View
 
@@ -86,15 +86,15 @@ class Server:
 def _row(document: Document) -> rows.Row:
     match document["kind"]:
         case "Service":
-            return rows.service_row(msgspec.convert(document, objects.Service))
+            return parse.service_row(msgspec.convert(document, objects.Service))
         case "EndpointSlice":
-            row = rows.slice_row(msgspec.convert(document, objects.EndpointSlice))
+            row = parse.slice_row(msgspec.convert(document, objects.EndpointSlice))
             assert row is not None
             return row
         case "Namespace":
             return rows.NamespaceRow(document["metadata"]["name"])
         case "Pod":
-            return rows.pod_row(msgspec.convert(document, objects.Pod))
+            return parse.pod_row(msgspec.convert(document, objects.Pod))
         case kind:
             raise AssertionError(kind)
 
