@@ -19,6 +19,8 @@ from kubesvc.linux import netns
 
 NODE_ADDRESS = "192.0.2.1"
 OUTSIDE_ADDRESS = "192.0.2.9"
+OTHER_ADDRESS = "198.51.100.3"
+"""Another address of the outside host."""
 PODS = {"pod-a": "10.244.1.2", "pod-b": "10.244.1.3", "remote": "10.244.2.2"}
 PODS6 = {"pod-a": "fd00:244:1::2", "pod-b": "fd00:244:1::3", "remote": "fd00:244:2::2"}
 NODE_ADDRESS6, OUTSIDE_ADDRESS6 = "2001:db8::1", "2001:db8::9"
@@ -41,9 +43,15 @@ class Net:
     def exec(self, role: str, *command: str) -> str:
         return run("ip", "netns", "exec", self.name(role), *command)
 
-    def ask(self, role: str, address: str, port: int, *, udp: bool = False, source_port: int = 0) -> str:
+    def ask(
+        self, role: str, address: str, port: int, *, udp: bool = False, source: str = "", source_port: int = 0, timeout: float = 0.4
+    ) -> str:  # fmt: skip
         """Connect from a role: `SERVER CLIENT-ADDRESS`, "refused" or "silence"."""
-        return netns.run_in(self.name(role), lambda: _ask(address, port, udp=udp, source_port=source_port))
+
+        def connect() -> str:
+            return _ask(address, port, udp=udp, source=source, source_port=source_port, timeout=timeout)
+
+        return netns.run_in(self.name(role), connect)
 
 
 @dataclass
@@ -68,13 +76,13 @@ def run(*command: str) -> str:
     return done.stdout
 
 
-def _ask(address: str, port: int, *, udp: bool, source_port: int) -> str:
+def _ask(address: str, port: int, *, udp: bool, source: str, source_port: int, timeout: float) -> str:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM if udp else socket.SOCK_STREAM) as sock:
-        sock.settimeout(0.4)
-        if source_port:
+        sock.settimeout(timeout)
+        if source or source_port:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            sock.bind(("", source_port))
+            sock.bind((source, source_port))
         try:
             sock.connect((address, port))
             if udp:
@@ -159,6 +167,8 @@ def _wire(net: Net) -> None:
     _link(
         net, "outside", "out0", NODE_ADDRESS, f"{OUTSIDE_ADDRESS}/24", NODE_ADDRESS6, f"{OUTSIDE_ADDRESS6}/64", 24, 64
     )
+    net.ip("outside", "addr", "add", f"{OTHER_ADDRESS}/32", "dev", "lo")
+    net.ip("node", "route", "add", OTHER_ADDRESS, "via", OUTSIDE_ADDRESS)
     _link(net, "remote", "far0", "10.244.2.1", "10.244.2.2/24", "fd00:244:2::1", "fd00:244:2::2/64", 24, 64)
     net.ip("node", "route", "add", "default", "via", OUTSIDE_ADDRESS)
     net.ip("node", "-6", "route", "add", "default", "via", OUTSIDE_ADDRESS6)

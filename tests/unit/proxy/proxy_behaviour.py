@@ -82,6 +82,7 @@ def packets(**by_destination: str) -> dict[str, str]:
 
 ALL_EXTERNAL_CLUSTER = "pod: 102* 103* 202*; node: 102* 103* 202*; outside: 102* 103* 202*"
 ALL_EXTERNAL_LOCAL = "pod: 102* 103 202; node: 102* 103* 202*; outside: 102 103"
+REJECT_ALL = "pod: reject; node: reject; outside: reject"
 ALL_INTERNAL = "pod: 102* 103 202; node: 102* 103* 202*; outside: 102* 103* 202*"
 
 
@@ -132,12 +133,12 @@ CASES = [
     Case(
         "no endpoints at all: reject",
         everything(),
-        packets(cluster="pod: reject; node: reject; outside: reject") | external("pod: reject; node: reject; outside: reject"),
+        packets(cluster=REJECT_ALL) | external(REJECT_ALL),
     ),
     Case(
         "no endpoints at all rejects under Local policies too",
         everything(externalTrafficPolicy="Local", internalTrafficPolicy="Local"),
-        packets(cluster="pod: reject; node: reject; outside: reject") | external("pod: reject; node: reject; outside: reject"),
+        packets(cluster=REJECT_ALL) | external(REJECT_ALL),
     ),
     Case(
         "endpoints that are not ready do not count",
@@ -152,7 +153,7 @@ CASES = [
     Case(
         "masquerade all masquerades pods at the cluster address too",
         everything(*LOCAL_AND_REMOTE),
-        packets(cluster="pod: 102* 103* 202*; node: 102* 103* 202*; outside: 102* 103* 202*") | external(ALL_EXTERNAL_CLUSTER),
+        packets(cluster=ALL_EXTERNAL_CLUSTER) | external(ALL_EXTERNAL_CLUSTER),
         options={"masquerade_all": True},
     ),
     Case(

@@ -1,6 +1,6 @@
 """Objects -> tracker -> plans -> both backends' engines: what the behaviour table runs on."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,7 +33,7 @@ class Place:
 
     family: Family = Family.IPV4
     addresses: tuple[str, ...] = ("192.0.2.1",)
-    pods: PodSource = PodSource(("10.244.0.0/16",))
+    pods: PodSource = field(default=PodSource(("10.244.0.0/16",)))
     service_cidrs: tuple[str, ...] = ("10.96.0.0/16",)
     nodeport_addresses: tuple[str, ...] | None = None
     masquerade_all: bool = False
@@ -95,7 +95,10 @@ def iptables_engine(place: Place, plans: Mapping[ServicePortName, PortPlan]) -> 
     return IptablesEngine(restore.text(), place.local)
 
 
-ENGINES = {"nftables": nft_engine, "iptables": iptables_engine}
+ENGINES: dict[str, Callable[[Place, Mapping[ServicePortName, PortPlan]], Engine]] = {
+    "nftables": nft_engine,
+    "iptables": iptables_engine,
+}
 
 
 def outcomes(engine: Engine, source: str, destination: str, *, memory: Memory = NOTHING) -> frozenset[Outcome]:

@@ -137,7 +137,7 @@ def _internal_entries(plan: PortPlan) -> Iterator[tuple[Chain, str]]:
         yield ("nat", names.SERVICES), f"{to} {_say(f'{plan.name} cluster IP')} -j {chain}"
     else:
         yield ("filter", names.SERVICES), f"{to} {_refusal(plan, local=service.internal_local)}"
-    yield ("filter", names.CLUSTER_IPS), f"-d {service.cluster_ip}/{_bits(plan)} -j REJECT"
+    yield ("filter", names.CLUSTER_IPS), f"-d {service.cluster_ip}/{_bits(plan)} -j {names.REFUSE}"
 
 
 def _external_entries(plan: PortPlan) -> Iterator[tuple[Chain, str]]:
@@ -188,7 +188,9 @@ def _refuses_external(plan: PortPlan) -> bool:
 def _refusal(plan: PortPlan, *, local: bool) -> str:
     if plan.any_usable and local:
         return f"{_say(f'{plan.name} has no local endpoints')} -j DROP"
-    return f"{_say(f'{plan.name} has no endpoints')} -j REJECT"
+    # A reset reaches the client at once; ICMP errors are rate-limited by the kernel.
+    how = " --reject-with tcp-reset" if plan.name.protocol == "TCP" else ""
+    return f"{_say(f'{plan.name} has no endpoints')} -j REJECT{how}"
 
 
 def _port_match(plan: PortPlan, port: int) -> str:

@@ -18,7 +18,9 @@ FORWARD = "KUBE-FORWARD"
 PROXY_FIREWALL = "KUBE-PROXY-FIREWALL"
 FIREWALL = "KUBE-FIREWALL"
 CLUSTER_IPS = "KUBE-CLUSTER-IPS"
-"""Ours alone: refuses undefined ports of cluster addresses."""
+"""Ours alone: what is left at a service CIDR; undefined ports of cluster addresses and unused addresses."""
+REFUSE = "KUBE-REFUSE"
+"""Ours alone: reject in the protocol's own way."""
 
 
 def policy_chain(name: ServicePortName, *, local: bool) -> str:

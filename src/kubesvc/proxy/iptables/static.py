@@ -38,7 +38,7 @@ SHARED: tuple[Chain, ...] = (
     ("nat", names.SERVICES), ("nat", names.NODEPORTS), ("nat", names.POSTROUTING), ("nat", names.MARK_MASQ),
     ("filter", names.SERVICES), ("filter", names.EXTERNAL_SERVICES), ("filter", names.NODEPORTS),
     ("filter", names.FORWARD), ("filter", names.PROXY_FIREWALL), ("filter", names.FIREWALL),
-    ("filter", names.CLUSTER_IPS),
+    ("filter", names.CLUSTER_IPS), ("filter", names.REFUSE),
 )  # fmt: skip
 
 
@@ -62,6 +62,7 @@ def fixed_rules(settings: RuleSettings, *, tcp_be_liberal: bool = False) -> dict
         ),
         ("filter", names.SERVICES): tuple(f"-d {cidr} -j {names.CLUSTER_IPS}" for cidr in settings.service_cidrs),
         ("filter", names.CLUSTER_IPS): ("-j DROP",),
+        ("filter", names.REFUSE): ("-p tcp -j REJECT --reject-with tcp-reset", "-j REJECT"),
         ("filter", names.FIREWALL): _anti_martian(settings),
     }
 
