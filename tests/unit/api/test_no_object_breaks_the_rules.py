@@ -70,7 +70,7 @@ def received(random: Random, resource: r.Resource) -> Document:
 
 
 @pytest.mark.parametrize("resource", r.RESOURCES, ids=lambda resource: resource.plural)
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(random=st.randoms(use_true_random=False))
 def test_every_object_of_the_right_types_gets_an_answer(resource: r.Resource, random: Random) -> None:
     old, new = received(random, resource), received(random, resource)
