@@ -15,6 +15,7 @@ from kubesvc.node.worker import PodWorker
 from kubesvc.observe import log
 
 _log = log("node.agent")
+_DEFECT_SECONDS = 1.0
 
 
 class Agent:
@@ -79,17 +80,32 @@ class Agent:
 
     async def _work(self, worker: PodWorker) -> None:
         uid = worker.pod.metadata.uid
+        while not await self._finished(worker):
+            # A defect costs its pod, never the others: begin anew from what is true.
+            await self._context.clock.sleep(_DEFECT_SECONDS)
+            worker = PodWorker(self._context, self._current(worker) or worker.pod)
+            adopted = await self._context.runtime.adopt(worker.files.directory)
+            if adopted is not None:
+                worker.adopt(*adopted)
+            if self._current(worker) is None:
+                worker.update(None)
+            self.workers[uid] = worker
+        del self.workers[uid]
+        if self._current(worker) is not None:
+            self._forgotten.add(uid)
+
+    async def _finished(self, worker: PodWorker) -> bool:
         try:
             await worker.run()
         except Exception as err:
-            # A defect costs its pod, never the others.
             _log.error("pod worker failed", pod=worker.name, exc=err)
-        finally:
-            self.workers.pop(uid, None)
-        key = Key(worker.pod.metadata.namespace, worker.pod.metadata.name)
-        current = self._pods.objects.get(key)
-        if current is not None and current.metadata.uid == uid:
-            self._forgotten.add(uid)
+            return False
+        return True
+
+    def _current(self, worker: PodWorker) -> Pod | None:
+        """The worker's pod as the API has it now."""
+        found = self._pods.objects.get(Key(worker.pod.metadata.namespace, worker.pod.metadata.name))
+        return found if found is not None and found.metadata.uid == worker.pod.metadata.uid else None
 
     async def _end_orphans(self) -> None:
         """Stop what runs of pods that were deleted while no agent was there, and remove what lies around."""

@@ -80,9 +80,9 @@ class PodFiles:
     def container_spec(self, pod: Pod, container: Container, attempt: int, material: Material) -> ContainerSpec:
         """One run of a container. Raises ConfigError or VolumeError, naming what is missing."""
         env = container_environment(pod, container, material.facts, material.sources, material.services)
-        env = {"HOSTNAME": short_hostname(pod), **env}
-        builtin, argv = self._program(container, env)
         user = _identity(pod.spec.security_context, container.security_context)
+        env = {"HOSTNAME": short_hostname(pod), "HOME": "/" if user[0] else "/root", **env}
+        builtin, argv = self._program(container, env)
         context = container.security_context
         log = self.log_path(container.name, attempt)
         log.parent.mkdir(parents=True, exist_ok=True)

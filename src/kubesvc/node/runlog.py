@@ -1,8 +1,10 @@
 """How a shim's words become records: runs that began, runs that ended, what earlier agents had reported."""
 
 import os
+import time
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import datetime
 
 from kubesvc.api.views import Container, Pod
 from kubesvc.node.backoff import describe
@@ -18,7 +20,8 @@ _TAIL_LINES = 80
 def records_from_status(pod: Pod) -> PodRecord:
     """What the API remembers of a pod that this agent sees for the first time."""
     known = runs_from_status((*(pod.status.init_container_statuses or ()), *(pod.status.container_statuses or ())))
-    return PodRecord(containers=known)
+    began = datetime.fromisoformat(pod.status.start_time).timestamp() if pod.status.start_time else time.time()
+    return PodRecord(containers=known, started_at=began)
 
 
 def record_states(pod: Pod, record: PodRecord, states: Iterable[ContainerState], files: PodFiles) -> PodRecord:

@@ -39,7 +39,7 @@ class PodWorker:
 
     def __init__(self, context: NodeContext, pod: Pod) -> None:
         self.pod = pod
-        self.record = PodRecord(started_at=time.time())
+        self.record = PodRecord()
         self.sandbox: Sandbox | None = None
         self.files = PodFiles(context.options, pod)
         self.context = context
@@ -87,16 +87,19 @@ class PodWorker:
     async def run(self) -> None:
         """Work until the pod is gone."""
         if not self.record.containers:
-            self.record = replace(records_from_status(self.pod), started_at=self.record.started_at)
+            self.record = records_from_status(self.pod)
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
-                status = tasks.create_task(self._status.run(), name=f"status of {self.name}")
+                lasting = [tasks.create_task(self._status.run(), name=f"status of {self.name}")]
                 for container in all_containers(self.pod):
                     self._starter.resume(container)
+                if self.pod.spec.active_deadline_seconds is not None:
+                    lasting.append(tasks.create_task(self._deadline(), name=f"deadline of {self.name}"))
                 await self._work()
                 self._starter.cancel_all()
-                status.cancel()
+                for task in lasting:
+                    task.cancel()
         finally:
             self._disarm_kill()
             if self.sandbox is not None:
@@ -299,7 +302,11 @@ class PodWorker:
         _log.info("pod removed", pod=self.name)
         return True
 
-    def fail(self, reason: str, message: str) -> None:
-        """End the pod as Failed (deadline exceeded, and the like)."""
-        self.record = replace(self.record, failed=Waiting(reason, message))
+    async def _deadline(self) -> None:
+        """`activeDeadlineSeconds`: the pod fails when its time is over."""
+        seconds = self.pod.spec.active_deadline_seconds or 0
+        await self.context.clock.sleep(self.record.started_at + seconds - time.time())
+        message = "Pod was active on the node longer than the specified deadline"
+        self.record = replace(self.record, failed=Waiting("DeadlineExceeded", message))
+        self.event("Normal", "DeadlineExceeded", message)
         self.wake()

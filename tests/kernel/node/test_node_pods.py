@@ -103,7 +103,7 @@ async def test_readiness_follows_the_probe_within_a_period(
 async def test_a_failing_liveness_probe_restarts_the_container(
     world: Any, pod: Callable[..., Document], shell: Callable[..., Document]
 ) -> None:
-    probe = {"tcpSocket": {"port": 9}, "periodSeconds": 1, "failureThreshold": 1}
+    probe = {"tcpSocket": {"port": 9}, "initialDelaySeconds": 1, "periodSeconds": 1, "failureThreshold": 1}
     document = pod("dead", container=shell("trap 'exit 0' TERM; while :; do sleep 0.1; done", livenessProbe=probe))
     world.api.put(document)
 
@@ -209,3 +209,41 @@ async def test_other_images_say_plainly_that_nothing_is_pulled(world: Any, pod: 
 
     assert "the process runtime cannot pull images" in waiting()["message"]
     assert "kubesvc/echo" in waiting()["message"]
+
+
+async def test_a_pod_beyond_its_deadline_fails(world: Any, pod: Callable[..., Document]) -> None:
+    world.api.put(pod("late", activeDeadlineSeconds=1))
+
+    await world.until(lambda: world.status("late").get("phase") == "Failed")
+
+    assert world.status("late")["reason"] == "DeadlineExceeded"
+    await world.until(lambda: "terminated" in world.container("late")["state"])
+
+
+async def test_a_services_reply_from_a_pod_of_the_same_node_is_translated_back(
+    world: Any, pod: Callable[..., Document], shell: Callable[..., Document]
+) -> None:
+    address = await world.run_pod(pod("web"))
+    rules = f"""table ip kt {{
+        chain pre {{
+            type nat hook prerouting priority dstnat
+            ip daddr 10.96.7.7 tcp dport 80 dnat to {address}:8080
+        }}
+        chain post {{
+            type nat hook postrouting priority srcnat
+            ip saddr {address} ip daddr {address} masquerade
+        }}
+    }}"""
+    run("nft", rules)
+    curl = "curl -s -m 3 http://10.96.7.7/ > /dev/termination-log"
+    world.api.put(pod("client", restartPolicy="Never", container=shell(curl)))
+    await world.until(lambda: world.status("client").get("phase") in ("Succeeded", "Failed"))
+    async with world.session() as session:
+        params = [("command", word) for word in ("curl", "-s", "-m", "3", "http://10.96.7.7/")] + [("stdout", "true")]
+        url = "/exec/default/web/main"
+        async with session.ws_connect(url, params=params, protocols=("v5.channel.k8s.io",)) as itself:
+            hairpin = b"".join([message.data[1:] async for message in itself if message.data[0] == 1])
+
+    assert world.container("client")["state"]["terminated"]["message"].startswith("web\n")
+    assert hairpin.startswith(b"web\n")
+    assert f"client: {world.options.node_ip}:".encode() in hairpin
