@@ -44,8 +44,16 @@ class Net:
         return run("ip", "netns", "exec", self.name(role), *command)
 
     def ask(
-        self, role: str, address: str, port: int, *, udp: bool = False, source: str = "", source_port: int = 0, timeout: float = 0.4
-    ) -> str:  # fmt: skip
+        self,
+        role: str,
+        address: str,
+        port: int,
+        *,
+        udp: bool = False,
+        source: str = "",
+        source_port: int = 0,
+        timeout: float = 0.4,
+    ) -> str:
         """Connect from a role: `SERVER CLIENT-ADDRESS`, "refused" or "silence"."""
 
         def connect() -> str:

@@ -81,8 +81,13 @@ def plans_of(tracker: Tracker) -> dict[ServicePortName, PortPlan]:
     return {name: plan for key in tracker for name, plan in tracker.plan(key).ports.items()}
 
 
-def nft_engine(place: Place, plans: Mapping[ServicePortName, PortPlan]) -> NftEngine:
-    compiler = Compiler()
+def nft_engine(
+    place: Place, plans: Mapping[ServicePortName, PortPlan], compiler: Compiler | None = None
+) -> NftEngine:
+    """A table of these plans; a compiler that is handed in keeps its memory of earlier ones."""
+    compiler = compiler or Compiler()
+    for name in [name for name in compiler.ledger.owners() if name not in plans]:
+        compiler.set_port(name, None)
     for name, plan in plans.items():
         compiler.set_port(name, plan)
     elements = dict(compiler.ledger.items())
