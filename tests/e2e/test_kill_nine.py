@@ -12,7 +12,7 @@ from kubesvc.testing.cluster import Cluster
 
 Eventually = Callable[[Callable[[], Any]], Any]
 
-ROLES = ["apiserver", "controllers", "announcer", "node-1.agent", "node-1.proxy", "node-2.agent", "node-2.proxy"]
+ROLES = ["apiserver", "controllers", "node-1.agent", "node-1.proxy", "node-2.agent", "node-2.proxy"]
 MANIFEST = """
 apiVersion: v1
 kind: Pod

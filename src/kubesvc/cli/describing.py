@@ -94,7 +94,7 @@ def title(field: str) -> str:
     """`clusterIP` becomes `Cluster IP`, `restartPolicy` becomes `Restart Policy`; keys with dots stay."""
     if not field.isalnum():
         return field
-    words = re.findall(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]+s?(?![a-z])|[A-Z]?[a-z]+|[A-Z]|\d+", field)
+    words = re.findall(r"[A-Z]{2,}s?(?![a-z])|[A-Z]?[a-z]+|[A-Z]|\d+", field)
     return " ".join(word[0].upper() + word[1:] for word in words)
 
 

@@ -100,10 +100,12 @@ def _import_shared() -> None:
     """What every role needs anyway; imported once, shared by all forks."""
     import ssl  # noqa: F401
 
-    import aiohttp  # noqa: F401
+    import aiohttp.web  # noqa: F401
     import msgspec  # noqa: F401
     import yaml  # noqa: F401
 
+    import kubesvc.api.quantity
+    import kubesvc.api.selectors
     import kubesvc.api.views
     import kubesvc.client.http
     import kubesvc.client.informer  # noqa: F401

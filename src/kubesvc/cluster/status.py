@@ -3,7 +3,8 @@
 from typing import Any
 
 from kubesvc.cluster.ledger import StateDirectory
-from kubesvc.cluster.processes import proportional_memory
+from kubesvc.cluster.network import cluster_namespaces
+from kubesvc.cluster.processes import find_members, proportional_memory
 from kubesvc.cluster.readiness import is_ready
 from kubesvc.cluster.records import SUPERVISOR, running
 from kubesvc.cluster.roles import role_places
@@ -27,6 +28,8 @@ def cluster_status(name: str) -> dict[str, Any] | None:
         }
         for role, namespace in places.items()
     ]
+    # The roles, their helpers and the pods' shims; what runs inside pods is not among them.
+    members = find_members(state.root, cluster_namespaces(name))
     topology = ledger.topology
     return {
         "name": name,
@@ -37,6 +40,6 @@ def cluster_status(name: str) -> dict[str, Any] | None:
         "nodes": [{"name": node.name, "address": str(node.address), "netns": node.netns} for node in topology.nodes],
         "proxyMode": ledger.proxy_mode,
         "loadBalancer": ledger.pool if ledger.load_balancer else "",
-        "memoryBytes": sum(component["memoryBytes"] for component in components),
+        "memoryBytes": sum(proportional_memory(member.pid) for member in members),
         "components": components,
     }

@@ -1,0 +1,69 @@
+"""The ledger on disk."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from kubesvc.cluster.ledger import (
+    Ledger,
+    StateDirectory,
+    StateError,
+    UserContext,
+    cluster_names,
+    clusters,
+    locked_home,
+    remove_empty_home,
+)
+
+LEDGER = Ledger(name="lab", node_network="10.89.0.0/24", pool="10.90.0.0/24", node_count=2, api_port=40000)
+
+
+@pytest.fixture
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StateDirectory:
+    monkeypatch.setenv("KUBESVC_HOME", str(tmp_path / "home"))
+    directory = StateDirectory("lab")
+    directory.root.mkdir(parents=True)
+    return directory
+
+
+def test_what_is_written_is_read_again(state: StateDirectory) -> None:
+    context = UserContext(path="/x", context="kubesvc-lab", previous="work", created=False)
+    state.write(LEDGER)
+    assert state.update(user_contexts=(context,)).user_contexts == (context,)
+    assert state.read() == replace(LEDGER, user_contexts=(context,))
+
+
+def test_a_cluster_that_was_never_made_has_no_ledger(state: StateDirectory) -> None:
+    assert StateDirectory("other").read() is None
+    assert clusters() == []
+    assert cluster_names() == ["lab"]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"format": 99}', '{"format": 1}', '{"format": 1, "odd": 2}'])
+def test_a_strange_ledger_is_refused_with_the_way_out(state: StateDirectory, text: str) -> None:
+    state.ledger_file.write_text(text)
+    with pytest.raises(StateError, match="kubesvc down"):
+        state.read()
+
+
+def test_an_interrupted_write_leaves_the_old_ledger(state: StateDirectory) -> None:
+    state.write(LEDGER)
+    (state.root / ".ledger.json.12345").write_text('{"half": ')
+    assert state.read() == LEDGER
+
+
+def test_a_full_or_missing_place_is_one_sentence(state: StateDirectory) -> None:
+    with pytest.raises(StateError, match="cannot write .*No such file or directory"):
+        StateDirectory("missing").write(LEDGER)
+
+
+def test_the_home_goes_when_nothing_but_its_lock_is_left(state: StateDirectory) -> None:
+    with locked_home():
+        remove_empty_home()
+        assert state.root.exists()
+        state.root.rmdir()
+        remove_empty_home()
+    assert not state.root.parent.exists()
+    with locked_home():
+        assert state.root.parent.exists()
