@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from kubesvc.dns import wire
 from kubesvc.dns.listeners import Listeners, open_sockets
 from kubesvc.dns.metrics import Counts
 from kubesvc.dns.options import DnsOptions
@@ -44,7 +45,13 @@ def make_responder(options: DnsOptions, *, serial: int) -> Responder:
     policy = Policy(
         domain=options.domain, ttl=options.ttl, pods=options.pods, ns_name=options.ns_name, serial=serial
     )  # fmt: skip
-    return Responder(View(policy), recursion=bool(options.upstreams), outside=Outside(options.outside))
+    zones = [wire.name_from_text(zone) for zone, _ in options.stub_domains]
+    return Responder(
+        View(policy),
+        forwarded=[wire.ROOT] if options.upstreams else zones,
+        outside=Outside(options.outside),
+        rewrites=options.rewrites,
+    )
 
 
 class InProcess:

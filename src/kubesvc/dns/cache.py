@@ -53,8 +53,9 @@ _MISS = Cached(Freshness.MISS)
 class Cache:
     """At most `size` resolutions; size 0 keeps none."""
 
-    def __init__(self, *, size: int) -> None:
+    def __init__(self, *, size: int, max_ttl: int = MAX_POSITIVE) -> None:
         self._size = size
+        self._max_ttl = max_ttl
         self._entries: OrderedDict[Question, _Entry] = OrderedDict()
         self.evictions = 0
 
@@ -85,7 +86,7 @@ class Cache:
 
         A failure never takes the place of an answer that can still be served stale.
         """
-        seconds = _lifetime(resolution, question[1])
+        seconds = min(_lifetime(resolution, question[1]), self._max_ttl)
         if seconds <= 0 or not self._size:
             return
         if resolution.rcode == Rcode.SERVFAIL and question in self._entries:

@@ -168,3 +168,42 @@ class Forwarding:
         bucket = next((n for n, edge in enumerate(DURATION_BUCKETS) if seconds <= edge), len(DURATION_BUCKETS))
         self._counts.durations[bucket] += 1
         self._counts.seconds += seconds
+
+
+class Routes:
+    """Which upstreams know which zones; the most specific zone decides."""
+
+    def __init__(self, routes: Sequence[tuple[bytes, Forwarding]]) -> None:
+        self._routes = sorted(routes, key=lambda route: len(route[0]), reverse=True)
+
+    async def resolve(self, name: bytes, qtype: int, *, dnssec_ok: bool = False) -> Resolution:
+        for zone, forwarding in self._routes:
+            if wire.is_within(name, zone):
+                return await forwarding.resolve(name, qtype, dnssec_ok=dnssec_ok)
+        return Resolution(Rcode.REFUSED)
+
+    async def run(self) -> None:
+        """Look after the upstreams; never returns while there are any."""
+        await asyncio.gather(*(forwarding.run() for _, forwarding in self._routes))
+
+    async def close(self) -> None:
+        for _, forwarding in self._routes:
+            await forwarding.close()
+
+    def counts(self, rejects: int) -> ForwardCounts | None:
+        """The sums over all routes; None without any."""
+        parts = [forwarding.counts() for _, forwarding in self._routes]
+        if not parts:
+            return None
+        durations = [sum(column) for column in zip(*(part.durations for part in parts), strict=True)]
+        return ForwardCounts(
+            sum(part.cache_entries for part in parts),
+            sum(part.cache_hits for part in parts),
+            sum(part.cache_misses for part in parts),
+            sum(part.served_stale for part in parts),
+            sum(part.evictions for part in parts),
+            rejects,
+            sum(part.health_broken for part in parts),
+            durations,
+            sum(part.seconds for part in parts),
+        )

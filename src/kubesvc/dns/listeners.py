@@ -1,13 +1,17 @@
 """All sockets of one answering process."""
 
 import asyncio
+import os
 import socket
+from pathlib import Path
 
+from kubesvc.dns import wire
 from kubesvc.dns.cache import Cache
-from kubesvc.dns.forward import Forwarding
+from kubesvc.dns.forward import Forwarding, Routes
+from kubesvc.dns.hosts import Hosts
 from kubesvc.dns.meter import Meter
 from kubesvc.dns.metrics import Counts, count
-from kubesvc.dns.options import DnsOptions
+from kubesvc.dns.options import DnsOptions, HostsOptions
 from kubesvc.dns.responder import Pending, Responder
 from kubesvc.dns.server import Forwarder, UdpServer, tcp_socket, udp_socket
 from kubesvc.dns.tcp import Connection, TcpServer
@@ -15,6 +19,7 @@ from kubesvc.dns.upstream import read_upstreams
 from kubesvc.observe import log
 
 _log = log("dns.listeners")
+_FOREVER = 86400.0
 
 
 def open_sockets(options: DnsOptions, *, shared: bool) -> list[tuple[socket.socket, socket.socket]]:
@@ -63,18 +68,15 @@ class Listeners:
         return int(self._tcp[0].sockets[0].getsockname()[1])
 
     def counts(self) -> Counts:
-        forward = None
-        if self._forwarding is not None:
-            forward = self._forwarding.counts()
-            forward.rejects = self.forwarder.rejected
-        return count(self._responder.tallies.all(), self.meter, forward)
+        return count(self._responder.tallies.all(), self.meter, self._forwarding.counts(self.forwarder.rejected))
 
     async def run(self) -> None:
         """Look after connections and upstreams until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self.tcp.watch_idle(), name="idle connections")
-            if self._forwarding is not None:
-                group.create_task(self._forwarding.run(), name="upstreams")
+            group.create_task(self._forwarding.run(), name="upstreams")
+            if self._options.hosts is not None:
+                group.create_task(self._keep_hosts(self._options.hosts), name="hosts")
 
     async def close(self) -> None:
         for udp in self._udp:
@@ -83,19 +85,43 @@ class Listeners:
             server.close()
         self.tcp.close()
         await self.forwarder.close()
-        if self._forwarding is not None:
-            await self._forwarding.close()
+        await self._forwarding.close()
 
     async def _forward(self, pending: Pending) -> bytes:
-        if self._forwarding is None:
-            return self._responder.give_up(pending)
         query = pending.query
         resolution = await self._forwarding.resolve(pending.name, query.qtype, dnssec_ok=query.dnssec_ok)
         return self._responder.complete(pending, resolution)
 
+    async def _keep_hosts(self, options: HostsOptions) -> None:
+        """Take in the hosts file whenever it has changed; one that cannot be read leaves what was known."""
+        seen: object = None
+        while True:
+            stamp, text = await asyncio.to_thread(_read_hosts, options.file, seen)
+            if text is not None:
+                seen = stamp
+                hosts = Hosts(f"{options.text}\n{text}", ttl=options.ttl, reverse=options.reverse)
+                self._responder.use_hosts(hosts)
+            await asyncio.sleep(options.reload or _FOREVER)
 
-def make_forwarding(options: DnsOptions) -> Forwarding | None:
-    """The way to foreign names; None without upstreams. Raises ValueError and OSError for bad ones."""
-    if not options.upstreams:
-        return None
-    return Forwarding(read_upstreams(options.upstreams), Cache(size=options.cache_size), policy=options.policy)
+
+def _read_hosts(file: str, seen: object) -> tuple[object, str | None]:
+    """The file's stamp and, unless it is the one seen last, its text."""
+    if not file:
+        return "", "" if seen is None else None
+    try:
+        status = os.stat(file)
+        stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
+        return stamp, None if stamp == seen else Path(file).read_text(errors="replace")
+    except OSError as err:
+        _log.warning("hosts file not read", file=file, reason=err.strerror)
+        return seen or "", "" if seen is None else None
+
+
+def make_forwarding(options: DnsOptions) -> Routes:
+    """The ways to foreign names. Raises ValueError and OSError for upstreams that are none."""
+    routes = []
+    for zone, servers in (*options.stub_domains, *([(".", options.upstreams)] if options.upstreams else [])):
+        cache = Cache(size=options.cache_size, max_ttl=options.cache_ttl)
+        forwarding = Forwarding(read_upstreams(servers), cache, policy=options.policy)
+        routes.append((wire.name_from_text(zone), forwarding))
+    return Routes(routes)

@@ -59,6 +59,12 @@ class Memo:
                 if entry is not None:
                     self._unlink(key, entry)
 
+    def clear(self) -> None:
+        """Drop everything, as when the rules change that replies were made by."""
+        self.known.clear()
+        self.denied.clear()
+        self._keys.clear()
+
     def _put(self, shelf: dict[bytes, Entry], limit: int, key: bytes, entry: Entry) -> None:
         if len(shelf) >= limit:
             for old in list(islice(shelf, _BATCH)):

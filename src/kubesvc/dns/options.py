@@ -3,6 +3,19 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from kubesvc.dns.rewrite import Rewrite
+
+
+@dataclass(frozen=True, slots=True)
+class HostsOptions:
+    """Fixed names: the text of hosts entries, and a file of more that is read again when it changes."""
+
+    text: str = ""
+    file: str = ""
+    ttl: int = 3600
+    reload: float = 5.0
+    reverse: bool = True
+
 
 @dataclass(frozen=True, slots=True)
 class DnsOptions:
@@ -20,6 +33,8 @@ class DnsOptions:
     ready_port: int = 8181
     metrics_port: int = 9153
     upstreams: tuple[str, ...] = ()  # ADDRESS, ADDRESS:PORT, [V6]:PORT, or a resolv.conf's path
+    # Zones with servers of their own: ("corp.example", ("10.0.0.1", ...)).
+    stub_domains: tuple[tuple[str, tuple[str, ...]], ...] = ()
     policy: str = "random"  # which upstream first: "random", "round_robin" or "sequential"
     ttl: int = 5
     pods: str = "insecure"  # "disabled", "insecure" or "verified"
@@ -29,4 +44,7 @@ class DnsOptions:
     workers: int = 0
     log_queries: bool = False
     cache_size: int = 9984
+    cache_ttl: int = 3600  # the longest that an upstream's answer is remembered
+    hosts: HostsOptions | None = None
+    rewrites: tuple[Rewrite, ...] = ()
     ns_name: str = "kube-dns.kube-system.svc"

@@ -5,18 +5,20 @@ finished reply. What is not there is parsed, looked up, encoded once, and rememb
 something it rests on changes. Names that lie outside are handed back to be asked elsewhere.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from itertools import repeat
 from typing import NamedTuple
 
 from kubesvc.dns import records, wire
 from kubesvc.dns.answers import Resolution
+from kubesvc.dns.hosts import Hosts
 from kubesvc.dns.lookup import Finding, find, zone_of
 from kubesvc.dns.memo import Entry, Memo
 from kubesvc.dns.query import Query, Rejection, parse_query
 from kubesvc.dns.records import Record
 from kubesvc.dns.reply import Reply, compose
+from kubesvc.dns.rewrite import Rewrite, rewritten
 from kubesvc.dns.rows import Row
 from kubesvc.dns.tally import Tallies
 from kubesvc.dns.view import View
@@ -36,23 +38,36 @@ class Outside(StrEnum):
 class Pending(NamedTuple):
     """A question that only an upstream can answer.
 
-    `name` is what to ask it: the question's own, or where the CNAMEs in `finding` lead.
+    `name` is what to ask it: the question's own as `rewritten`, or where the CNAMEs in `finding` lead.
     """
 
     query: Query
     name: bytes
     limit: int
     finding: Finding
+    rewritten: bytes
 
 
 class Responder:
-    """Answers from a View. One per process that answers; not thread-safe."""
+    """Answers from a View. One per process that answers; not thread-safe.
 
-    def __init__(self, view: View, *, recursion: bool = False, outside: Outside = Outside.NXDOMAIN) -> None:
+    `forwarded` are the zones that there is someone to ask about: the root, where that is everything.
+    """
+
+    def __init__(
+        self,
+        view: View,
+        *,
+        forwarded: Sequence[bytes] = (),
+        outside: Outside = Outside.NXDOMAIN,
+        rewrites: tuple[Rewrite, ...] = (),
+    ) -> None:
         self.view = view
         self.synced = False
         self.tallies = Tallies()
-        self._recursion = recursion
+        self._forwarded = forwarded
+        self._rewrites = rewrites
+        self._hosts = Hosts()
         self._outside = outside
         self._memo = Memo()
         self._known = self._memo.known
@@ -64,6 +79,11 @@ class Responder:
         """Take in a change; the next answer to any name it touches shows it."""
         for dependency in self.view.apply(row):
             self._memo.forget(dependency)
+
+    def use_hosts(self, hosts: Hosts) -> None:
+        """Answer the names of `hosts` from now on, before all others."""
+        self._hosts = hosts
+        self._memo.clear()
 
     def answer(self, message: bytes) -> bytes | Pending | None:
         """Answer a datagram: the reply, None for silence, or what must be asked upstream."""
@@ -93,7 +113,7 @@ class Responder:
             rcode=resolution.rcode,
             flags=flags,
             limit=pending.limit,
-            answers=pending.finding.records + resolution.answers,
+            answers=_renamed(pending.finding.records + resolution.answers, pending.rewritten, query.name),
             authority=resolution.authority,
         ).to(query)
 
@@ -115,28 +135,39 @@ class Responder:
         limit = min(query.payload, wire.UDP_EDNS_LIMIT) if udp else wire.MAX_MESSAGE
         if query.qclass != wire.IN or query.qtype in _ZONE_TRANSFERS or query.qtype == Type.OPT:
             return self._short(query, b"", Rcode.REFUSED)
-        if not self.synced:
-            zone = zone_of(self.view, query.name)
-            if zone:
-                return self._short(query, zone, Rcode.SERVFAIL)
-        finding = find(self.view, query.name, query.qtype)
-        if self._is_for_upstream(finding):
-            return Pending(query, finding.chase or query.name, limit, finding)
-        return self._from_finding(message, query, finding, limit)
+        name = rewritten(self._rewrites, query.name)
+        finding = self._find(name, query.qtype)
+        if finding is None:
+            return self._short(query, zone_of(self.view, name), Rcode.SERVFAIL)
+        if self._is_for_upstream(finding, name):
+            return Pending(query, finding.chase or name, limit, finding, name)
+        return self._from_finding(message, query, name, finding, limit)
 
-    def _is_for_upstream(self, finding: Finding) -> bool:
-        if not self._recursion:
-            return False
+    def _find(self, name: bytes, qtype: int) -> Finding | None:
+        """What is known about the name; None while that is not to be said yet."""
+        fixed = self._hosts.find(name, qtype)
+        if fixed is not None:
+            return Finding(wire.ROOT, True, fixed)
+        if not self.synced and zone_of(self.view, name):
+            return None
+        return find(self.view, name, qtype)
+
+    def _is_for_upstream(self, finding: Finding, name: bytes) -> bool:
+        if finding.chase:
+            return self._is_forwarded(finding.chase)
         # Reverse names that are not the cluster's fall through to whoever knows the rest of the world.
-        is_foreign_address = finding.zone != self.view.domain and not finding.records
-        return bool(finding.chase) or is_foreign_address
+        is_ours = finding.zone in (self.view.domain, wire.ROOT) or (finding.exists and bool(finding.depends))
+        return not is_ours and self._is_forwarded(name)
 
-    def _from_finding(self, message: bytes, query: Query, finding: Finding, limit: int) -> bytes:
+    def _is_forwarded(self, name: bytes) -> bool:
+        return any(wire.is_within(name, zone) for zone in self._forwarded)
+
+    def _from_finding(self, message: bytes, query: Query, name: bytes, finding: Finding, limit: int) -> bytes:
         if not finding.zone and self._outside is not Outside.NXDOMAIN:
             return self._short(query, b"", Rcode[self._outside.name])
         # With no upstream, what a CNAME points to outside is simply not said.
         rcode = Rcode.NOERROR if finding.exists or finding.chase else Rcode.NXDOMAIN
-        if not finding.records:
+        if not finding.records and name == query.name:
             reply = self._denial(query, finding.zone, rcode)
         else:
             self._turn += 1
@@ -146,7 +177,7 @@ class Responder:
                 rcode=rcode,
                 flags=wire.FLAG_AA | self._available,
                 limit=limit,
-                answers=finding.records,
+                answers=_renamed(finding.records, name, query.name),
                 authority=() if is_complete else (self._soa(finding.zone),),
                 additional=finding.additional,
                 turn=self._turn,
@@ -176,7 +207,7 @@ class Responder:
 
     @property
     def _available(self) -> int:
-        return wire.FLAG_RA if self._recursion else 0
+        return wire.FLAG_RA if self._forwarded else 0
 
     def _soa(self, zone: bytes) -> Record:
         policy = self.view.policy
@@ -187,8 +218,15 @@ class Responder:
         return compose(query, rcode=rcode, flags=self._available, limit=wire.MAX_MESSAGE).to(query)
 
 
+def _renamed(found: tuple[Record, ...], name: bytes, asked: bytes) -> tuple[Record, ...]:
+    """The records at `name` as the asker expects them, who knows that name as `asked`."""
+    if name == asked:
+        return found
+    return tuple(r._replace(owner=asked) if r.owner == name else r for r in found)
+
+
 def _is_final(finding: Finding, qtype: int) -> bool:
-    return finding.records[-1].type != Type.CNAME or qtype in (Type.CNAME, Type.ANY)
+    return bool(finding.records) and (finding.records[-1].type != Type.CNAME or qtype in (Type.CNAME, Type.ANY))
 
 
 def _is_keyed_by(query: Query, message: bytes, reply_size: int) -> bool:

@@ -152,6 +152,14 @@ def labels_of(name: bytes) -> list[bytes]:
     return labels
 
 
+def is_within(name: bytes, zone: bytes) -> bool:
+    """Whether `name` is `zone` or below it; both lower-case."""
+    at = 0
+    while len(name) - at > len(zone):
+        at += name[at] + 1
+    return name[at:] == zone
+
+
 def name_to_text(name: bytes) -> str:
     """Presentation form with the closing dot; bytes outside printable ASCII as `\\DDD`."""
     return ".".join("".join(map(_escape, label)) for label in labels_of(name)) + "."
