@@ -22,6 +22,7 @@ from kubesvc.node.records import Waiting
 from kubesvc.node.runlog import is_plain_init, next_attempt, started_run
 from kubesvc.node.runtime.protocol import ContainerState
 from kubesvc.node.runtime.sandbox import RequestFailed, SandboxGone
+from kubesvc.node.stopping import stop_container
 from kubesvc.node.volumes import VolumeError, with_token_volume
 from kubesvc.observe import log
 
@@ -237,7 +238,7 @@ class Starter:
         grace = (probe and probe.termination_grace_period_seconds) or worker.grace()
         try:
             async with asyncio.timeout(grace):
-                await worker.stop_container(container, message)
+                await stop_container(worker, container, message)
         except TimeoutError:
             if sandbox is not None and worker.record.of(name).running:
                 with suppress(RequestFailed, SandboxGone):

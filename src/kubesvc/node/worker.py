@@ -1,7 +1,6 @@
 """One pod's worker: it decides what is due, does it, and reports, from the pod's arrival to its end."""
 
 import asyncio
-import signal
 import time
 from collections.abc import Coroutine
 from dataclasses import replace
@@ -15,18 +14,17 @@ from kubesvc.client.events import EventType
 from kubesvc.node import decisions
 from kubesvc.node.context import NodeContext
 from kubesvc.node.decisions import Action, decide
-from kubesvc.node.hooks import run_hook
 from kubesvc.node.podfiles import PodFiles
 from kubesvc.node.podremoval import remove_directory
 from kubesvc.node.podstatus import Moment, build_status
-from kubesvc.node.probing import Target
-from kubesvc.node.records import PodRecord, Waiting, all_containers, is_sidecar
+from kubesvc.node.records import PodRecord, Waiting, all_containers
 from kubesvc.node.runlog import record_exit, record_states, records_from_status
 from kubesvc.node.runtime.protocol import ContainerState, Hello
-from kubesvc.node.runtime.sandbox import Sandbox, SandboxGone
+from kubesvc.node.runtime.sandbox import Sandbox
 from kubesvc.node.sandboxes import make_sandbox
 from kubesvc.node.starting import Starter
 from kubesvc.node.statuswriter import StatusWriter
+from kubesvc.node.stopping import Stopper
 from kubesvc.observe import log
 
 _log = log("node.pod")
@@ -45,11 +43,9 @@ class PodWorker:
         self.context = context
         self._gone = False
         self._wake = asyncio.Event()
-        self._exits = asyncio.Condition()
-        self._stopping: asyncio.Task[None] | None = None
-        self._kill_timer: asyncio.TimerHandle | None = None
         self._status = StatusWriter(context.client, pod, context.clock)
-        self._starter = Starter(self)
+        self.starter = Starter(self)
+        self._stopper = Stopper(self)
         self._finished = pod.status.phase in ("Failed", "Succeeded")
 
     @property
@@ -62,8 +58,8 @@ class PodWorker:
             self._gone = True
         else:
             self.pod = pod
-        if self.deleted and self._kill_timer is not None:
-            self._arm_kill()
+        if self.deleted:
+            self._stopper.hurry(self.grace())
         self.wake()
 
     def wake(self) -> None:
@@ -93,15 +89,15 @@ class PodWorker:
                 self._tasks = tasks
                 lasting = [tasks.create_task(self._status.run(), name=f"status of {self.name}")]
                 for container in all_containers(self.pod):
-                    self._starter.resume(container)
+                    self.starter.resume(container)
                 if self.pod.spec.active_deadline_seconds is not None:
                     lasting.append(tasks.create_task(self._deadline(), name=f"deadline of {self.name}"))
                 await self._work()
-                self._starter.cancel_all()
+                self.starter.cancel_all()
                 for task in lasting:
                     task.cancel()
         finally:
-            self._disarm_kill()
+            self._stopper.disarm()
             if self.sandbox is not None:
                 self.sandbox.close()
 
@@ -139,11 +135,9 @@ class PodWorker:
             case decisions.MakeSandbox():
                 await make_sandbox(self)
             case decisions.StartContainer(name=name):
-                await self._starter.start(self._container(name))
+                await self.starter.start(self._container(name))
             case decisions.StopPod():
-                if self._stopping is None or self._stopping.done():
-                    self._stopping = self.spawn(self._stop_all(), "stopping")
-                    self._arm_kill()
+                self._stopper.begin(self.grace())
                 return True
             case decisions.RemoveSandbox():
                 await self._remove_sandbox()
@@ -167,7 +161,7 @@ class PodWorker:
     def _on_exit(self, state: ContainerState) -> None:
         before = self.record.of(state.name).waiting
         self.record = record_exit(self.pod, self.record, state, self.files, now=self.context.clock.monotonic())
-        self._starter.ended(state.name)
+        self.starter.ended(state.name)
         if self.record.of(state.name).waiting not in (None, before):
             meta = self.pod.metadata
             whose = f"{state.name} in pod {meta.name}_{meta.namespace}({meta.uid})"
@@ -185,7 +179,7 @@ class PodWorker:
                 self._on_exit(ContainerState(state.name, run.attempt, run.id, 0, run.started_at, time.time(), 137, 9))
         if self.record.sandbox == "ready":
             self.record = replace(self.record, sandbox="absent", address="", attempt=self.record.attempt + 1)
-            if not self.deleted:
+            if not self.deleted and self.record.failed is None:
                 self.event("Normal", "SandboxChanged", "Pod sandbox changed, it will be killed and re-created.")
         self.wake()
 
@@ -206,14 +200,8 @@ class PodWorker:
         reference = ObjectReference("Pod", meta.namespace, meta.name, meta.uid, "v1", meta.resource_version, path)
         self.context.events.event(reference, kind, reason, message)
 
-    async def wait_end(self, container: str) -> None:
-        """Return once the container's present run has ended."""
-        await self._starter.wait_end(container)
-
-    # Ending
-
     def grace(self) -> float:
-        """Seconds that the containers have from now."""
+        """Seconds that the containers have to end, from now."""
         meta, spec = self.pod.metadata, self.pod.spec
         if self._gone and meta.deletion_timestamp is None:
             return _LAST_GRACE
@@ -222,57 +210,9 @@ class PodWorker:
             seconds = spec.termination_grace_period_seconds
         return max(_DEFAULT_GRACE if seconds is None else seconds, _LAST_GRACE)
 
-    def _arm_kill(self) -> None:
-        """Plan the SIGKILL; a second, more impatient deletion brings it forward, none puts it off."""
-        loop = asyncio.get_running_loop()
-        when = loop.time() + self.grace()
-        if self._kill_timer is not None:
-            if self._kill_timer.when() <= when:
-                return
-            self._kill_timer.cancel()
-        self._kill_timer = loop.call_at(when, lambda: self.spawn(self._kill_all(), "kill"))
-
-    def _disarm_kill(self) -> None:
-        if self._kill_timer is not None:
-            self._kill_timer.cancel()
-            self._kill_timer = None
-
-    async def _kill_all(self) -> None:
-        if self.sandbox is not None:
-            await self.sandbox.stop()
-
-    async def _stop_all(self) -> None:
-        """Main containers together, then sidecars from last to first; the kill timer bounds it all."""
-        running = [c for c in all_containers(self.pod) if self.record.of(c.name).running]
-        sidecars = [c for c in self.pod.spec.init_containers or () if is_sidecar(c) and c in running]
-        main = [c for c in running if c not in sidecars]
-        await asyncio.gather(
-            *(self.stop_container(container, "Stopping container " + container.name) for container in main)
-        )
-        for container in reversed(sidecars):
-            await self.stop_container(container, "Stopping container " + container.name)
-        self._disarm_kill()
-
-    async def stop_container(self, container: Container, message: str) -> None:
-        """preStop, SIGTERM, and wait for the end."""
-        sandbox = self.sandbox
-        if sandbox is None:
-            return
-        self.event("Normal", "Killing", message, container.name)
-        self._starter.stop_liveness(container.name)
-        hook = container.lifecycle.pre_stop if container.lifecycle else None
-        try:
-            if hook is not None:
-                target = Target(container, sandbox, self.record.address)
-                outcome = await run_hook(hook, target, limit=self.grace(), clock=self.context.clock)
-                if not outcome.success:
-                    self.event("Warning", "FailedPreStopHook", f"PreStopHook failed: {outcome.message}", container.name)
-            if self.record.of(container.name).running:
-                await sandbox.signal(container.name, signal.SIGTERM)
-        except Exception as err:
-            if not isinstance(err, SandboxGone):
-                _log.debug("container could not be signalled", pod=self.name, container=container.name, reason=err)
-        await self._starter.wait_end(container.name)
+    async def wait_end(self, container: str) -> None:
+        """Return once the container's present run has ended."""
+        await self.starter.wait_end(container)
 
     async def _remove_sandbox(self) -> None:
         sandbox, self.sandbox = self.sandbox, None
