@@ -3,8 +3,13 @@
 import asyncio
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from tests.kernel.proxy_net import NODE_ADDRESS6, PODS6, Net, topology
+from tests.kernel.test_proxy_behaviour import open_backend
+from tests.unit.proxy import proxy_behaviour as table
+from tests.unit.proxy.proxy_engines import Document, Place, plans_of, put, tracker_of
 
 from kubesvc.linux import netns
 from kubesvc.proxy.backend import Backend
@@ -13,10 +18,6 @@ from kubesvc.proxy.model import Family
 from kubesvc.proxy.nftables.backend import NftablesBackend, remove_tables
 from kubesvc.proxy.rules import PodSource
 from kubesvc.testing.builders import endpoint_slice, service
-from tests.kernel.proxy_net import NODE_ADDRESS6, PODS6, Net, topology
-from tests.kernel.test_proxy_behaviour import open_backend
-from tests.unit.proxy import proxy_behaviour as table
-from tests.unit.proxy.proxy_engines import Document, Place, plans_of, put, tracker_of
 
 pytestmark = [pytest.mark.kernel, pytest.mark.skipif(os.geteuid() != 0, reason="makes network namespaces: run as root")]
 
@@ -63,7 +64,7 @@ def _rules(net: Net, name: str, place: Place) -> Iterator[Rules]:
         remove_chains()
 
 
-def sticky(*endpoints: str, seconds: int = 10800, **spec: object) -> tuple[Document, ...]:
+def sticky(*endpoints: str, seconds: int = 10800, **spec: Any) -> tuple[Document, ...]:
     config = {"clientIP": {"timeoutSeconds": seconds}}
     return table.everything(*endpoints, sessionAffinity="ClientIP", sessionAffinityConfig=config, **spec)
 
@@ -136,7 +137,9 @@ def test_ipv6_affinity_in_nftables(net: Net) -> None:
     assert {server(net.ask("outside", "fd00:96::a", 80)) for _ in range(40)} == {"pod-a", "pod-b", "remote"}
     assert net.ask("outside", "fd00:96::a", 81) == "refused"
     put("ClientIP")
-    met = {server(net.ask("outside", address, port)) for address, port in [("fd00:96::a", 80), (NODE_ADDRESS6, 30080)] * 10}
+    met = {
+        server(net.ask("outside", address, port)) for address, port in [("fd00:96::a", 80), (NODE_ADDRESS6, 30080)] * 10
+    }
     assert len(met) == 1
     with netns.entered(net.name("node")):
         backend.close()

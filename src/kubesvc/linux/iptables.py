@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 import subprocess
+from functools import cached_property
 
 
 class IptablesError(Exception):
@@ -34,6 +35,12 @@ class Iptables:
     def name(self) -> str:
         """The command as a person would type it."""
         return self._base
+
+    @cached_property
+    def uses_nftables(self) -> bool:
+        """Whether this variant keeps its rules in nftables, where every change raises the generation."""
+        done = subprocess.run([self._base, "--version"], capture_output=True, text=True, check=False)
+        return "nf_tables" in done.stdout
 
     async def restore(self, text: str) -> None:
         """Apply tables in iptables-save's format, each atomically, leaving other chains alone."""

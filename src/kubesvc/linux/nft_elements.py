@@ -90,8 +90,7 @@ class ElementSocket(NfnetlinkSocket):
 
     def generation(self) -> int:
         """The number of the newest transaction of anybody in this namespace."""
-        found = parse_attributes(self.request(Message(_GETGEN, 0, 0, b""), "nftables generation"))
-        return int.from_bytes(found[1], "big")
+        return read_generation(self)
 
     def count_rules(self) -> int:
         """How many rules the table has."""
@@ -115,6 +114,12 @@ class ElementSocket(NfnetlinkSocket):
         body = _element(element, with_value=with_value)
         packed = wire.pack_attributes([(_ELEM_ELEMENTS, [(1, body)])])
         return Message(kind, flags, self._family, self._head(element.set.name) + packed)
+
+
+def read_generation(netlink: NfnetlinkSocket) -> int:
+    """The number of the newest nftables transaction of anybody in the socket's namespace."""
+    found = parse_attributes(netlink.request(Message(_GETGEN, 0, 0, b""), "nftables generation"))
+    return int.from_bytes(found[1], "big")
 
 
 def _element(element: Element, *, with_value: bool) -> wire.Attributes:

@@ -26,7 +26,7 @@ class HttpServer:
         application = web.Application()
         for path, handler in routes.items():
             application.router.add_get(path, _adapt(handler))
-        self._runner = web.AppRunner(application, access_log=None, handle_signals=False)
+        self._runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=0.1)
 
     @property
     def port(self) -> int:
@@ -36,7 +36,7 @@ class HttpServer:
     async def start(self) -> None:
         """Begin to answer; raises OSError when the address is taken."""
         await self._runner.setup()
-        site = web.TCPSite(self._runner, self._host or None, self._port, shutdown_timeout=0.1)
+        site = web.TCPSite(self._runner, self._host or None, self._port)
         await site.start()
 
     async def stop(self) -> None:

@@ -81,9 +81,7 @@ def plans_of(tracker: Tracker) -> dict[ServicePortName, PortPlan]:
     return {name: plan for key in tracker for name, plan in tracker.plan(key).ports.items()}
 
 
-def nft_engine(
-    place: Place, plans: Mapping[ServicePortName, PortPlan], compiler: Compiler | None = None
-) -> NftEngine:
+def nft_engine(place: Place, plans: Mapping[ServicePortName, PortPlan], compiler: Compiler | None = None) -> NftEngine:
     """A table of these plans; a compiler that is handed in keeps its memory of earlier ones."""
     compiler = compiler or Compiler()
     for name in [name for name in compiler.ledger.owners() if name not in plans]:

@@ -2,16 +2,27 @@
 
 from collections.abc import Iterable
 from functools import partial
+from typing import Any
 
 import pytest
+from tests.unit.proxy import proxy_behaviour as table
+from tests.unit.proxy.proxy_engines import (
+    ENGINES,
+    Document,
+    Place,
+    nft_engine,
+    outcomes,
+    plans_of,
+    put,
+    say,
+    tracker_of,
+)
 
 from kubesvc.proxy.model import Family
 from kubesvc.proxy.nftables.compiler import Compiler
 from kubesvc.proxy.rules import PodSource
 from kubesvc.proxy.trace import Engine, Outcome
 from kubesvc.testing.builders import endpoint_slice, service
-from tests.unit.proxy import proxy_behaviour as table
-from tests.unit.proxy.proxy_engines import ENGINES, Document, Place, nft_engine, outcomes, plans_of, put, say, tracker_of
 
 CLUSTER, NODE_PORT, BALANCER = (f"tcp/{table.DESTINATIONS[name]}" for name in ("cluster", "nodeport", "balancer"))
 
@@ -28,7 +39,7 @@ def engines_after(engine: str, *steps: tuple[Document, ...]) -> list[Engine]:
     return made
 
 
-def sticky(*endpoints: str, **spec: object) -> tuple[Document, ...]:
+def sticky(*endpoints: str, **spec: Any) -> tuple[Document, ...]:
     return table.everything(*endpoints, sessionAffinity="ClientIP", **spec)
 
 

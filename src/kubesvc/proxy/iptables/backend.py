@@ -5,10 +5,13 @@ everything is written again in one restore; when that fails too, ports are writt
 that the bad one is found and left out.
 """
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
 from kubesvc.linux.iptables import Iptables, IptablesError, IptablesMissing
+from kubesvc.linux.nfnetlink import NfnetlinkSocket
+from kubesvc.linux.nft_elements import read_generation
 from kubesvc.proxy.backend import BackendError, SyncReport, by_urgency
 from kubesvc.proxy.iptables import names
 from kubesvc.proxy.iptables.compile import NO_RULES, PortRules, compile_port
@@ -18,7 +21,8 @@ from kubesvc.proxy.model import Family, PortPlan, ServicePortName
 from kubesvc.proxy.rules import RuleSettings
 
 _BE_LIBERAL = Path("/proc/sys/net/netfilter/nf_conntrack_tcp_be_liberal")
-_CHECK_EVERY = 2
+_CHECK_SHARE = 50
+"""How many times longer than a check the pause after it is."""
 
 
 class IptablesBackend:
@@ -28,7 +32,9 @@ class IptablesBackend:
         self._settings = settings
         self._iptables = iptables
         self._rules: dict[ServicePortName, PortRules] = {}
-        self._checks = 0
+        self._netlink = NfnetlinkSocket() if iptables.uses_nftables else None
+        self._generation = 0
+        self._next_check = 0.0
 
     async def sync(self, changes: Mapping[ServicePortName, PortPlan | None]) -> SyncReport:
         before = {str(name): self._rules.get(name, NO_RULES) for name in changes}
@@ -55,14 +61,25 @@ class IptablesBackend:
         return changed
 
     def intact(self) -> bool:
-        self._checks += 1
-        if self._checks % _CHECK_EVERY:
+        """Where iptables keeps its rules in nftables, a look at its generation is all that is needed.
+
+        Else the nat table is saved, the more rarely the longer that takes.
+        """
+        generation = read_generation(self._netlink) if self._netlink else 0
+        if self._netlink and generation == self._generation:
             return True
+        if not self._netlink and time.monotonic() < self._next_check:
+            return True
+        began = time.monotonic()
         lines = self._iptables.save_now("nat")
-        return any(line.startswith("-A PREROUTING") and line.endswith(names.SERVICES) for line in lines)
+        self._next_check = time.monotonic() + _CHECK_SHARE * (time.monotonic() - began)
+        self._generation = generation
+        jumps = any(line.startswith("-A PREROUTING") and line.endswith(names.SERVICES) for line in lines)
+        return jumps and sum(line.startswith(f"-A {names.SERVICES} ") for line in lines) >= self._portals
 
     def close(self) -> None:
-        """Nothing stays open between restores."""
+        if self._netlink:
+            self._netlink.close()
 
     async def _write_all(self) -> SyncReport:
         try:
@@ -98,9 +115,15 @@ class IptablesBackend:
                 self._rules[name] = rules
         return refused
 
+    @property
+    def _portals(self) -> int:
+        return sum(len(rules.entries.get(("nat", names.SERVICES), ())) for rules in self._rules.values())
+
     async def _restore(self, text: str) -> None:
         if text:
             await self._iptables.restore(text)
+        if self._netlink:
+            self._generation = read_generation(self._netlink)
 
 
 def open_iptables(settings: RuleSettings, variant: str = "") -> IptablesBackend:
