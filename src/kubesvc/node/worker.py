@@ -122,12 +122,18 @@ class PodWorker:
                 await self._wait(decision.again_at)
 
     async def _wait(self, until: float | None) -> None:
-        seconds = None if until is None else max(until - self.context.clock.monotonic(), 0)
-        try:
-            async with asyncio.timeout(seconds):
-                await self._wake.wait()
-        except TimeoutError:
+        if until is None:
+            await self._wake.wait()
             return
+        alarm = self.spawn(self._wake_at(until), "alarm")
+        try:
+            await self._wake.wait()
+        finally:
+            alarm.cancel()
+
+    async def _wake_at(self, moment: float) -> None:
+        await self.context.clock.sleep(moment - self.context.clock.monotonic())
+        self.wake()
 
     async def _do(self, action: Action) -> bool:
         """Carry one action out; True when the next decision has to wait for something to happen."""
