@@ -198,6 +198,11 @@ async def serve_attach(request: web.Request, worker: PodWorker, container: str) 
         os.close(out_write)
         os.close(err_write)
     await _converse_attached(session, worker, container, stdin, [out_read, err_read])
+    # The streams end a moment before the news of the process's end arrives.
+    if not session.disconnected.is_set():
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LAST_OUTPUT_SECONDS):
+                await worker.wait_end(container)
     run = worker.record.of(container).run
     code = run.exit_code if run is not None and run.exit_code is not None else 0
     await session.finish(exit_message(code))
