@@ -17,6 +17,7 @@ from multidict import CIMultiDict
 
 from kubesvc import observe
 from kubesvc.aio.clock import Clock
+from kubesvc.aio.tls import slim_tls_buffers
 from kubesvc.api.status import TooLarge
 from kubesvc.apiserver.answers import Answer, Reply, Stream, Tunnel, of_error
 from kubesvc.apiserver.api import Api
@@ -49,6 +50,7 @@ class HttpServer:
         self._streams: set[Stream] = set()
 
     async def listen(self, sockets: Sequence[socket.socket], tls: ssl.SSLContext) -> None:
+        slim_tls_buffers()
         loop = asyncio.get_running_loop()
         for one in sockets:
             self._servers.append(await loop.create_server(self._web, sock=one, ssl=tls, backlog=1024))

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 import aiohttp
 import msgspec
 
+from kubesvc.aio.tls import slim_tls_buffers
 from kubesvc.api.status import ApiError, parse_status
 from kubesvc.client.errors import ConnectionFailed, KubeconfigError
 from kubesvc.client.kubeconfig import Access
@@ -34,6 +35,7 @@ class HttpTransport:
     def session(self) -> aiohttp.ClientSession:
         """The underlying session, made on first use inside the running loop."""
         if self._session is None:
+            slim_tls_buffers()
             connector = aiohttp.TCPConnector(ssl=ssl_context(self._access), limit=0, keepalive_timeout=75)
             self._session = aiohttp.ClientSession(connector=connector, auto_decompress=True)
         return self._session
