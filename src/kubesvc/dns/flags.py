@@ -3,7 +3,9 @@
 import argparse
 from pathlib import Path
 
-from kubesvc.dns.options import DnsOptions
+from kubesvc.dns.corefile import CorefileError, read_corefile
+from kubesvc.dns.options import DnsOptions, HostsOptions
+from kubesvc.dns.upstream import read_upstreams
 
 _DEFAULTS = DnsOptions()
 
@@ -24,8 +26,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="HTTP /ready: 200 once all names are known; 0 for none (default: %(default)s)")
     add("--metrics-port", type=int, default=_DEFAULTS.metrics_port, metavar="PORT",
         help="HTTP /metrics for Prometheus; 0 for none (default: %(default)s)")
-    add("--upstream", action="append", default=[], metavar="ADDRESS[:PORT]|FILE",
+    add("--corefile", type=_corefile, metavar="FILE",
+        help="a CoreDNS configuration to follow; what it says counts more than other flags")
+    add("--upstream", action="append", type=_upstream, default=[], metavar="ADDRESS[:PORT]|FILE",
         help="ask this server for all other names; a path names a resolv.conf to take servers from; repeatable")
+    add("--stub-domain", action="append", type=_stub_domain, default=[], metavar="ZONE=ADDRESS[,ADDRESS]",
+        help="ask these servers for the names of this zone; repeatable")
+    add("--hosts", metavar="FILE", help="answer the names of this hosts file, and follow its changes")
     add("--policy", choices=("random", "round_robin", "sequential"), default=_DEFAULTS.policy,
         help="which upstream to ask first (default: %(default)s)")
     add("--ttl", type=int, default=_DEFAULTS.ttl, metavar="SECONDS",
@@ -48,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def options_from(args: argparse.Namespace) -> DnsOptions:
-    """The options that parsed flags stand for."""
+    """The options that parsed flags stand for; the Corefile is read when the server starts."""
     return DnsOptions(
         kubeconfig=args.kubeconfig,
         domain=args.domain.rstrip("."),
@@ -58,6 +65,9 @@ def options_from(args: argparse.Namespace) -> DnsOptions:
         ready_port=args.ready_port,
         metrics_port=args.metrics_port,
         upstreams=tuple(args.upstream),
+        stub_domains=tuple(args.stub_domain),
+        hosts=HostsOptions(file=args.hosts) if args.hosts else None,
+        corefile=args.corefile,
         policy=args.policy,
         ttl=args.ttl,
         pods=args.pods,
@@ -68,3 +78,31 @@ def options_from(args: argparse.Namespace) -> DnsOptions:
         log_queries=args.log_queries,
         cache_size=args.cache_size,
     )
+
+
+def _corefile(text: str) -> Path:
+    path = Path(text)
+    try:
+        read_corefile(path, DnsOptions())
+    except CorefileError as err:
+        raise argparse.ArgumentTypeError(str(err)) from err
+    except OSError as err:
+        raise argparse.ArgumentTypeError(f"{path}: {err.strerror}") from err
+    return path
+
+
+def _upstream(text: str) -> str:
+    try:
+        read_upstreams([text])
+    except ValueError as err:
+        raise argparse.ArgumentTypeError(str(err)) from err
+    except OSError as err:
+        raise argparse.ArgumentTypeError(f"{text}: {err.strerror}") from err
+    return text
+
+
+def _stub_domain(text: str) -> tuple[str, tuple[str, ...]]:
+    zone, _, servers = text.partition("=")
+    if not zone or not servers:
+        raise argparse.ArgumentTypeError(f"{text!r}: ZONE=ADDRESS is expected")
+    return zone.rstrip("."), tuple(_upstream(server) for server in servers.split(","))

@@ -49,13 +49,14 @@ class Listeners:
         self.meter = Meter()
         self._forwarding = make_forwarding(options)
         self.forwarder = Forwarder(responder, self._forward)
-        self.tcp = TcpServer(responder, self.meter, self.forwarder)
+        self._note = log_query if options.log_queries else None
+        self.tcp = TcpServer(responder, self.meter, self.forwarder, note=self._note)
         self._udp: list[UdpServer] = []
         self._tcp: list[asyncio.Server] = []
 
     async def adopt(self, udp: socket.socket, tcp: socket.socket) -> None:
         """Begin to answer on sockets that are bound."""
-        server = UdpServer(udp, self._responder, self.meter, self.forwarder)
+        server = UdpServer(udp, self._responder, self.meter, self.forwarder, note=self._note)
         server.start()
         self._udp.append(server)
         loop = asyncio.get_running_loop()
@@ -115,6 +116,23 @@ def _read_hosts(file: str, seen: object) -> tuple[object, str | None]:
     except OSError as err:
         _log.warning("hosts file not read", file=file, reason=err.strerror)
         return seen or "", "" if seen is None else None
+
+
+def log_query(transport: str, query: bytes, reply: bytes, seconds: float) -> None:
+    """One line for one answered query; `query` and `reply` are whole messages."""
+    try:
+        name, qtype, *_ = wire.read_question(query)
+    except wire.BadMessage:
+        name, qtype = wire.ROOT, 0
+    _log.info(
+        "query",
+        name=wire.name_to_text(name),
+        type=wire.type_text(qtype),
+        transport=transport,
+        rcode=wire.rcode_text(reply[3] & 0xF),
+        size=len(reply),
+        us=round(seconds * 1e6),
+    )
 
 
 def make_forwarding(options: DnsOptions) -> Routes:

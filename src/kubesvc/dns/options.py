@@ -47,4 +47,6 @@ class DnsOptions:
     cache_ttl: int = 3600  # the longest that an upstream's answer is remembered
     hosts: HostsOptions | None = None
     rewrites: tuple[Rewrite, ...] = ()
+    corefile: Path | None = None  # read over these options, and again when it changes
+    reload: float = 0.0  # how often to look whether it has; 0: never
     ns_name: str = "kube-dns.kube-system.svc"

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from kubesvc.aio.clock import SystemClock
 from kubesvc.client.rest import Client
 from kubesvc.dns.answering import Answering, InProcess
+from kubesvc.dns.corefile import CorefileError, read_corefile
 from kubesvc.dns.crew import Crew
 from kubesvc.dns.feed import Feed, FeedOptions
 from kubesvc.dns.http import Page, serve_pages
@@ -26,9 +27,19 @@ async def run(options: DnsOptions, *, client: Client | None = None) -> None:
     """Bind, watch and answer until cancelled; then keep answering for `options.lameduck` seconds.
 
     The port answers from the first moment, with SERVFAIL for every name of the cluster until all
-    Services are known. Raises OSError when an address cannot be bound and ConfigError when
-    there are no usable credentials.
+    Services are known. A Corefile that changes, and is sound, is started over with. Raises OSError
+    when an address cannot be bound and KubeconfigError when there are no usable credentials.
     """
+    while True:
+        effective = read_corefile(options.corefile, options) if options.corefile else options
+        try:
+            await _run(effective, client)
+        except* _Changed:
+            _log.info("Corefile changed, starting over", file=options.corefile)
+
+
+async def _run(options: DnsOptions, client: Client | None) -> None:
+    """One server, until cancelled or told to change, which raises `_Changed`."""
     async with client or _connect(options) as connected:
         server = Server(options, connected)
         await server.answering.open()
@@ -38,11 +49,36 @@ async def run(options: DnsOptions, *, client: Client | None = None) -> None:
                 group.create_task(server.feed.run(), name="feed")
                 group.create_task(server.load(), name="load")
                 try:
-                    await asyncio.get_running_loop().create_future()
-                finally:
+                    await _until_changed(options)
+                except asyncio.CancelledError:
                     await server.linger()
+                    raise
+                raise _Changed
         finally:
             await server.answering.close()
+
+
+class _Changed(Exception):
+    """The Corefile says something else now."""
+
+
+async def _until_changed(options: DnsOptions) -> None:
+    """Return when the Corefile is another and sound; never where there is none to follow."""
+    if options.corefile is None or options.reload <= 0:
+        await asyncio.get_running_loop().create_future()
+        return
+    seen = options.corefile.read_text(errors="replace")
+    while True:
+        await asyncio.sleep(options.reload)
+        try:
+            now = options.corefile.read_text(errors="replace")
+            if now == seen:
+                continue
+            seen = now
+            read_corefile(options.corefile, options)
+            return
+        except (CorefileError, OSError) as err:
+            _log.error("Corefile not followed, staying as it was", reason=err)
 
 
 class Server:

@@ -18,13 +18,24 @@ _BIGGEST_QUERY = 4096
 _RECEIVE_BUFFER = 4 << 20
 
 _Peer = tuple[Any, ...]
+# How each answered query is written down where that is asked for: transport, query, reply, seconds.
+Note = Callable[[str, bytes, bytes, float], None]
 Forward = Callable[[Pending], Awaitable[bytes]]
 
 
 class UdpServer:
     """Answers datagrams on one bound socket."""
 
-    def __init__(self, sock: socket.socket, responder: Responder, meter: Meter, forwarder: "Forwarder") -> None:
+    def __init__(
+        self,
+        sock: socket.socket,
+        responder: Responder,
+        meter: Meter,
+        forwarder: "Forwarder",
+        *,
+        note: Note | None = None,
+    ) -> None:
+        self._note = note
         self._socket = sock
         self._responder = responder
         self._meter = meter
@@ -59,6 +70,8 @@ class UdpServer:
                     self._meter.unsent += 1
                 after = perf_counter()
                 measure(after - before, len(message), len(reply))
+                if self._note is not None:
+                    self._note("udp", message, reply, after - before)
                 before = after
             elif isinstance(reply, Pending):
                 self._forwarder.start(reply, partial(self._send_late, peer))
@@ -73,6 +86,8 @@ class UdpServer:
             self._socket.sendto(reply, peer)
         except OSError:
             self._meter.unsent += 1
+        if self._note is not None:
+            self._note("udp", reply, reply, 0.0)
 
 
 class Forwarder:

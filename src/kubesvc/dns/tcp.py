@@ -6,7 +6,7 @@ from time import perf_counter
 from kubesvc.dns import wire
 from kubesvc.dns.meter import Meter
 from kubesvc.dns.responder import Responder
-from kubesvc.dns.server import Forwarder
+from kubesvc.dns.server import Forwarder, Note
 from kubesvc.observe import log
 
 _log = log("dns.tcp")
@@ -27,12 +27,14 @@ class TcpServer:
         meter: Meter,
         forwarder: Forwarder,
         *,
+        note: Note | None = None,
         idle_seconds: float = IDLE_SECONDS,
         max_connections: int = MAX_CONNECTIONS,
     ) -> None:
         self.responder = responder
         self.meter = meter
         self.forwarder = forwarder
+        self.note = note
         self._idle_seconds = idle_seconds
         self._max_connections = max_connections
         self.connections: dict[Connection, None] = {}
@@ -152,7 +154,10 @@ class Connection(asyncio.Protocol):
             reply = server.responder.fail(message)
         if reply is None or isinstance(reply, bytes):
             if reply is not None:
-                server.meter.measure(perf_counter() - before, len(message), len(reply))
+                seconds = perf_counter() - before
+                server.meter.measure(seconds, len(message), len(reply))
+                if server.note is not None:
+                    server.note("tcp", message, reply, seconds)
             return reply
         self._unanswered += 1
         server.forwarder.start(reply, self._send_late)
@@ -160,6 +165,8 @@ class Connection(asyncio.Protocol):
 
     def _send_late(self, reply: bytes) -> None:
         self._unanswered -= 1
+        if self._server.note is not None:
+            self._server.note("tcp", reply, reply, 0.0)
         if self._transport is not None:
             self._transport.write(len(reply).to_bytes(2, "big") + reply)
             self._answer_buffered()

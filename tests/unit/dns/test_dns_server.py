@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import dns.asyncquery
+import dns.exception
 import dns.flags
 import dns.message
 import dns.rcode
 import pytest
 
 from kubesvc.client.rest import Client
-from kubesvc.dns.options import DnsOptions
+from kubesvc.dns.options import DnsOptions, HostsOptions
 from kubesvc.dns.run import run
 from kubesvc.testing.builders import endpoint_slice, namespace, service
 from kubesvc.testing.local import LocalTransport
@@ -271,6 +272,77 @@ async def test_a_server_that_forwards_to_itself_notices(api: LocalTransport) -> 
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
+
+
+async def test_zones_of_their_own_and_fixed_names(api: LocalTransport, tmp_path: Path) -> None:
+    other = LocalTransport(namespace("default"), service("target", cluster_ip="10.96.0.50"))
+    async with running(other, domain="corp.example") as corp:
+        corefile = tmp_path / "Corefile"
+        text = """
+            .:%d {
+                bind 127.0.0.1
+                ready 127.0.0.1:%d
+                kubernetes cluster.local in-addr.arpa ip6.arpa
+                hosts {
+                    192.0.2.7 seven.example
+                    fallthrough
+                }
+                reload 10ms
+            }
+            corp.example {
+                forward . 127.0.0.1:%d
+            }
+        """
+        port, ready = free_port(), free_port()
+        corefile.write_text(text % (port, ready, corp.options.port))
+        options = DnsOptions(port=port, ready_port=ready, corefile=corefile)
+        server = Running(options, api)
+        task = asyncio.create_task(run(options, client=Client(api)))
+        await until(server.is_ready)
+        assert await server.answers("target.default.svc.corp.example") == ["10.96.0.50"]
+        assert await server.answers("seven.example") == ["192.0.2.7"]
+        assert (await server.ask("example.com")).rcode() == dns.rcode.NXDOMAIN
+        corefile.write_text(corefile.read_text().replace("192.0.2.7", "nonsense!"))
+        corefile.write_text(text.replace("192.0.2.7", "192.0.2.8") % (port, ready, corp.options.port))
+
+        async def changed() -> bool:
+            with suppress(dns.exception.DNSException, OSError):
+                return await server.answers("seven.example") == ["192.0.2.8"]
+            return False
+
+        await until(changed)
+        await until(server.is_ready)
+        assert await server.answers(WEB) == ["10.96.0.7"]
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def test_a_hosts_file_is_followed(api: LocalTransport, tmp_path: Path) -> None:
+    file = tmp_path / "hosts"
+    file.write_text("192.0.2.7 seven.example\n")
+    async with running(api, hosts=HostsOptions(file=str(file), reload=0.01)) as server:
+
+        async def says(address: str) -> bool:
+            return await server.answers("seven.example") == [address]
+
+        await until(lambda: says("192.0.2.7"))
+        file.write_text("192.0.2.88 seven.example\n")
+        await until(lambda: says("192.0.2.88"))
+        file.unlink()
+        assert await says("192.0.2.88")
+
+
+async def test_queries_are_logged_on_demand(api: LocalTransport, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", logger="kubesvc")
+    async with running(api, log_queries=True) as server:
+        await server.ask(WEB, "AAAA")
+        await server.ask(WEB, tcp=True)
+    fields = [vars(record)["fields"] for record in caplog.records if record.message == "query"]
+    assert [(f["name"], f["type"], f["transport"], f["rcode"]) for f in fields] == [
+        (f"{WEB}.", "AAAA", "udp", "NOERROR"),
+        (f"{WEB}.", "A", "tcp", "NOERROR"),
+    ]
 
 
 @pytest.mark.skipif(shutil.which("dig") is None, reason="dig is not installed")

@@ -1,0 +1,351 @@
+"""A Corefile, as kubeadm, kind and k3s ship it, read into the options it stands for.
+
+What is not understood is refused with its line and directive: to pass over it would be to answer
+other than the file says.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from ipaddress import ip_network
+from pathlib import Path
+from typing import NamedTuple
+
+from kubesvc.dns.options import DnsOptions, HostsOptions
+from kubesvc.dns.rewrite import KINDS, Rewrite
+
+_REVERSE = ("in-addr.arpa", "ip6.arpa")
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+class CorefileError(ValueError):
+    """A Corefile that cannot be followed; the message begins with file, line and directive."""
+
+
+class Line(NamedTuple):
+    """One directive: its words, and the lines of its block if it has one."""
+
+    number: int
+    words: list[str]
+    block: "list[Line] | None"
+
+    @property
+    def name(self) -> str:
+        return self.words[0]
+
+    @property
+    def arguments(self) -> list[str]:
+        return self.words[1:]
+
+
+@dataclass(slots=True)
+class _Reading:
+    """The options so far, and where a refusal would point."""
+
+    file: str
+    options: DnsOptions
+    stubs: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
+    zone: str = "."
+    has_kubernetes: bool = False
+
+    def refuse(self, line: Line, reason: str) -> CorefileError:
+        return CorefileError(f"{self.file}:{line.number}: {line.name}: {reason}")
+
+    def set(self, **changes: object) -> None:
+        self.options = replace(self.options, **changes)  # type: ignore[arg-type]
+
+
+def read_corefile(path: Path, options: DnsOptions) -> DnsOptions:
+    """The file's options over `options`; raises CorefileError and OSError."""
+    return parse_corefile(path.read_text(errors="replace"), options, file=str(path), directory=path.parent)
+
+
+def parse_corefile(
+    text: str, options: DnsOptions, *, file: str = "Corefile", directory: Path | None = None
+) -> DnsOptions:
+    """The options that the text of a Corefile stands for, over `options`. Raises CorefileError.
+
+    What the file leaves out is off, as with CoreDNS: pages, cache and pod names among them.
+    """
+    start = replace(options, health_port=0, ready_port=0, metrics_port=0, cache_size=0, pods="disabled", lameduck=0.0)
+    reading = _Reading(file, start)
+    for server in parse_lines(text, file=file, directory=directory):
+        _read_server(reading, server)
+    reading.set(stub_domains=tuple(reading.stubs))
+    return reading.options
+
+
+def parse_lines(text: str, *, file: str, directory: Path | None = None) -> list[Line]:
+    """The file as a tree of lines; `import` is followed where there is a directory to look in."""
+    lines = [
+        (number, words)
+        for number, line in enumerate(text.splitlines(), 1)
+        if (words := _words(line.partition("#")[0] if not line.strip().startswith('"') else line))
+    ]
+    tree, rest = _block(iter(lines), file, directory, depth=0)
+    if rest is not None:
+        raise CorefileError(f"{file}:{rest}: }}: closes nothing")
+    return tree
+
+
+def _words(line: str) -> list[str]:
+    return line.replace('"', " ").split()
+
+
+def _block(
+    lines: Iterator[tuple[int, list[str]]], file: str, directory: Path | None, *, depth: int
+) -> tuple[list[Line], int | None]:
+    """The lines up to the closing brace, and the number of the line it stands on."""
+    found: list[Line] = []
+    for number, words in lines:
+        if words == ["}"]:
+            return found, number
+        if words[0] == "import" and len(words) == 2:
+            found += _imported(words[1], file, directory, depth)
+        elif words[-1] == "{":
+            if len(words) == 1:
+                raise CorefileError(f"{file}:{number}: {{: opens a block of nothing")
+            inner, end = _block(lines, file, directory, depth=depth + 1)
+            if end is None:
+                raise CorefileError(f"{file}:{number}: {words[0]}: its block is not closed")
+            found.append(Line(number, words[:-1], inner))
+        else:
+            found.append(Line(number, words, None))
+    return found, None
+
+
+def _imported(pattern: str, file: str, directory: Path | None, depth: int) -> list[Line]:
+    """What other files add; none there is as good as an empty one, as CoreDNS has it for patterns."""
+    if directory is None or depth > 4:
+        return []
+    base, name = (Path("/"), pattern.lstrip("/")) if pattern.startswith("/") else (directory, pattern)
+    lines: list[Line] = []
+    for path in sorted(base.glob(name)):
+        if path.is_file():
+            lines += parse_lines(path.read_text(), file=str(path), directory=directory)
+    return lines
+
+
+def _read_server(reading: _Reading, server: Line) -> None:
+    if server.block is None:
+        raise reading.refuse(server, "a server block, { ... }, is expected here")
+    zones = []
+    for word in server.words:
+        zone, port = _zone_and_port(reading, server, word.rstrip(","))
+        zones.append(zone)
+        if zone == ".":
+            reading.set(port=port)
+    for zone in zones:
+        reading.zone = zone
+        for line in server.block:
+            _read_directive(reading, line)
+
+
+def _zone_and_port(reading: _Reading, server: Line, word: str) -> tuple[str, int]:
+    text = word.removeprefix("dns://")
+    if "://" in text:
+        raise reading.refuse(server, "only plain DNS is served")
+    zone, _, port = text.rpartition(":") if text.rpartition(":")[2].isdigit() else (text, "", "53")
+    return (zone.rstrip(".") or "."), int(port)
+
+
+def _read_directive(reading: _Reading, line: Line) -> None:
+    reader = _DIRECTIVES.get(line.name)
+    if reader is None:
+        known = ", ".join(sorted(_DIRECTIVES))
+        raise reading.refuse(line, f"unknown directive; known ones: {known}")
+    reader(reading, line)
+
+
+# The directives
+
+
+def _kubernetes(reading: _Reading, line: Line) -> None:
+    if reading.has_kubernetes:
+        raise reading.refuse(line, "stands twice")
+    reading.has_kubernetes = True
+    zones = [zone.rstrip(".") for zone in line.arguments] or [reading.zone]
+    own = [zone for zone in zones if not _is_reverse(zone)]
+    if len(own) != 1 or own[0] in (".", ""):
+        raise reading.refuse(line, f"exactly one zone for the cluster is expected, {len(own)} are given")
+    reading.set(domain=own[0])
+    for inner in line.block or ():
+        match inner.words:
+            case ["pods", "disabled" | "insecure" | "verified" as mode]:
+                reading.set(pods=mode)
+            case ["ttl", number] if number.isdigit() and int(number) <= 3600:
+                reading.set(ttl=int(number))
+            case ["endpoint_pod_names"]:
+                reading.set(endpoint_pod_names=True)
+            case ["kubeconfig", file, *_]:
+                reading.set(kubeconfig=Path(file))
+            case ["fallthrough", *reverse] if reverse and all(_is_reverse(zone) for zone in reverse):
+                pass  # reverse names that are not the cluster's always fall through
+            case _:
+                raise reading.refuse(inner, f"{' '.join(inner.words)!r} in a kubernetes block is not understood")
+
+
+def _is_reverse(zone: str) -> bool:
+    if zone.rstrip(".").endswith(_REVERSE):
+        return True
+    try:
+        return "/" in zone and bool(ip_network(zone))
+    except ValueError:
+        return False
+
+
+def _forward(reading: _Reading, line: Line) -> None:
+    if len(line.arguments) < 2:
+        raise reading.refuse(line, "FROM and at least one server are expected")
+    source, *servers = line.arguments
+    for server in servers:
+        if "://" in server and not server.startswith("dns://"):
+            raise reading.refuse(line, f"{server}: only plain DNS upstreams can be asked")
+    plain = tuple(server.removeprefix("dns://") for server in servers)
+    zone = source.rstrip(".") or reading.zone
+    if zone == ".":
+        reading.set(upstreams=plain)
+    else:
+        reading.stubs.append((zone, plain))
+    for inner in line.block or ():
+        match inner.words:
+            case ["policy", "random" | "round_robin" | "sequential" as policy]:
+                reading.set(policy=policy)
+            case ["max_concurrent" | "max_fails" | "expire" | "health_check" | "failover", *_] | ["prefer_udp"]:
+                pass  # bounds and probes of our own take their place
+            case _:
+                raise reading.refuse(inner, f"{' '.join(inner.words)!r} in a forward block is not understood")
+
+
+def _cache(reading: _Reading, line: Line) -> None:
+    reading.set(cache_size=DnsOptions().cache_size)
+    if line.arguments and line.arguments[0].isdigit():
+        reading.set(cache_ttl=int(line.arguments[0]))
+    for inner in line.block or ():
+        match inner.words:
+            case ["success", size, *rest] if size.isdigit():
+                reading.set(cache_size=int(size))
+                if rest and rest[0].isdigit():
+                    reading.set(cache_ttl=int(rest[0]))
+            case ["denial" | "prefetch" | "serve_stale" | "servfail" | "disable" | "keepttl", *_]:
+                pass  # the cluster's own names are never cached; the rest the cache does by itself
+            case _:
+                raise reading.refuse(inner, f"{' '.join(inner.words)!r} in a cache block is not understood")
+
+
+def _hosts(reading: _Reading, line: Line) -> None:
+    options = HostsOptions(file=line.arguments[0] if line.arguments else "/etc/hosts")
+    entries: list[str] = []
+    for inner in line.block or ():
+        match inner.words:
+            case ["ttl", number] if number.isdigit():
+                options = replace(options, ttl=int(number))
+            case ["reload", duration]:
+                options = replace(options, reload=_seconds(reading, inner, duration))
+            case ["no_reverse"]:
+                options = replace(options, reverse=False)
+            case ["fallthrough", *_]:
+                pass  # names that are not in the file always go on to whoever knows them
+            case [address, name, *more] if address[0].isdigit() or ":" in address:
+                entries.append(" ".join((address, name, *more)))
+            case _:
+                raise reading.refuse(inner, f"{' '.join(inner.words)!r} in a hosts block is not understood")
+    if entries and not line.arguments:
+        options = replace(options, file="")
+    reading.set(hosts=replace(options, text="\n".join(entries)))
+
+
+def _rewrite(reading: _Reading, line: Line) -> None:
+    words = [word for word in line.arguments if word not in ("stop", "continue")]
+    rules = [inner.words for inner in line.block or ()] or [words]
+    for rule in rules:
+        match [word for word in rule if word != "stop"]:
+            case ["name", kind, match, replacement, *answer] if kind in KINDS and answer in ([], ["answer", "auto"]):
+                pass
+            case ["name", match, replacement]:
+                kind = "exact"
+            case _:
+                if line.block and rule[0] == "answer":
+                    continue  # answers always come back under the name that was asked
+                raise reading.refuse(line, f"{' '.join(rule)!r}: only names can be rewritten")
+        if kind != "regex":
+            match, replacement = (
+                text if kind in ("prefix", "substring") else _dotted(text) for text in (match, replacement)
+            )
+        reading.set(rewrites=(*reading.options.rewrites, Rewrite(kind, match.lower(), replacement.lower())))
+
+
+def _dotted(text: str) -> str:
+    return text if text.endswith(".") else text + "."
+
+
+def _health(reading: _Reading, line: Line) -> None:
+    reading.set(health_port=_port(reading, line, 8080))
+    for inner in line.block or ():
+        if inner.name != "lameduck" or len(inner.words) != 2:
+            raise reading.refuse(inner, "in a health block is not understood")
+        reading.set(lameduck=_seconds(reading, inner, inner.words[1]))
+
+
+def _ready(reading: _Reading, line: Line) -> None:
+    reading.set(ready_port=_port(reading, line, 8181))
+
+
+def _prometheus(reading: _Reading, line: Line) -> None:
+    reading.set(metrics_port=_port(reading, line, 9153))
+
+
+def _bind(reading: _Reading, line: Line) -> None:
+    if not line.arguments:
+        raise reading.refuse(line, "at least one address is expected")
+    if reading.zone == ".":
+        reading.set(bind=",".join(line.arguments))
+
+
+def _log(reading: _Reading, line: Line) -> None:
+    reading.set(log_queries=True)
+
+
+def _reload(reading: _Reading, line: Line) -> None:
+    reading.set(reload=_seconds(reading, line, line.arguments[0]) if line.arguments else 30.0)
+
+
+def _always(reading: _Reading, line: Line) -> None:
+    """Directives for what this server does anyway: errors, loop, loadbalance."""
+
+
+def _port(reading: _Reading, line: Line, default: int) -> int:
+    if not line.arguments:
+        return default
+    port = line.arguments[0].rpartition(":")[2]
+    if not port.isdigit() or not 0 < int(port) < 65536:
+        raise reading.refuse(line, f"{line.arguments[0]!r} has no port")
+    return int(port)
+
+
+def _seconds(reading: _Reading, line: Line, text: str) -> float:
+    """`5s`, `1m`, `500ms`; `0` is zero."""
+    unit = text.lstrip("0123456789.")
+    number = text.removesuffix(unit)
+    if text == "0":
+        return 0.0
+    if unit not in _UNITS or not number:
+        raise reading.refuse(line, f"{text!r} is no duration, such as 5s")
+    return float(number) * _UNITS[unit]
+
+
+_DIRECTIVES: dict[str, Callable[[_Reading, Line], None]] = {
+    "bind": _bind,
+    "cache": _cache,
+    "errors": _always,
+    "forward": _forward,
+    "health": _health,
+    "hosts": _hosts,
+    "kubernetes": _kubernetes,
+    "loadbalance": _always,
+    "log": _log,
+    "loop": _always,
+    "prometheus": _prometheus,
+    "ready": _ready,
+    "reload": _reload,
+    "rewrite": _rewrite,
+}
