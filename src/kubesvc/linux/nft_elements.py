@@ -93,9 +93,13 @@ class ElementSocket(NfnetlinkSocket):
         return read_generation(self)
 
     def count_rules(self) -> int:
-        """How many rules the table has."""
+        """How many rules the table has; counted again when somebody's transaction came between."""
         attributes = wire.pack_attributes([(1, self._table)])
-        return sum(1 for _ in self.dump(Message(_GETRULE, 0, self._family, attributes), self._what))
+        while True:
+            try:
+                return sum(1 for _ in self.dump(Message(_GETRULE, 0, self._family, attributes), self._what))
+            except InterruptedError:
+                continue
 
     def list_elements(self, set_: SetType) -> Iterator[tuple[tuple[Item, ...], tuple[Item, ...]]]:
         """Key and value of every element of a set; raises InterruptedError if it changed meanwhile."""
