@@ -1,7 +1,7 @@
 """Mounts: the flags by name, and the table of what is mounted."""
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 # mount(2)
 READ_ONLY = 0x1
@@ -24,8 +24,7 @@ ATTR_NO_SUID = 0x2
 ATTR_NO_DEVICES = 0x4
 
 
-@dataclass(frozen=True, slots=True)
-class MountPoint:
+class MountPoint(NamedTuple):
     """One line of a mountinfo table (proc_pid_mountinfo(5))."""
 
     path: str

@@ -5,7 +5,7 @@ import socket
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from kubesvc.linux import netlink_wire as wire
 from kubesvc.linux.netlink_wire import NetlinkError, number, parse_attributes, text
@@ -54,16 +54,14 @@ class Link:
     master: int
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(NamedTuple):
     """One address of a device; `address` is in prefix form, `10.0.0.1/24`."""
 
     link: str
     address: str
 
 
-@dataclass(frozen=True, slots=True)
-class Nexthop:
+class Nexthop(NamedTuple):
     """One way of a multipath route."""
 
     via: str
@@ -71,8 +69,7 @@ class Nexthop:
     weight: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(NamedTuple):
     """One route; `dst` is `default` or a prefix."""
 
     dst: str
@@ -85,8 +82,7 @@ class Route:
     nexthops: tuple[Nexthop, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(NamedTuple):
     """One policy-routing rule."""
 
     priority: int
@@ -135,7 +131,7 @@ def route_body(
     via: str | None,
 ) -> bytes:
     if dst == "default":
-        family, length = (socket.AF_INET6 if via and ":" in via else socket.AF_INET), 0
+        family, length = int(socket.AF_INET6 if via and ":" in via else socket.AF_INET), 0
     else:
         family, packed, length = parse_prefix(dst)
         attributes = [(RTA_DST, packed), *attributes]

@@ -1,14 +1,13 @@
 """P: how long a container waits before it is started again (kubelet: 10 s doubling to 5 min, forgiven after 10 min)."""
 
-from dataclasses import dataclass
+import msgspec
 
 FIRST = 10.0
 LONGEST = 300.0
 FORGIVEN_AFTER = 600.0
 
 
-@dataclass(frozen=True, slots=True)
-class BackOff:
+class BackOff(msgspec.Struct, frozen=True):
     """What the next exit will cost: seconds to wait; nothing for the first one."""
 
     delay: float = 0.0

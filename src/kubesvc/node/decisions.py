@@ -4,44 +4,38 @@ deleted or failed ──▶ stop containers ──▶ remove sandbox ──▶ (
 else  sandbox ──▶ init containers, one after another, sidecars staying ──▶ containers ──▶ restarts by policy
 """
 
-from dataclasses import dataclass
+import msgspec
 
 from kubesvc.api.views import Container, Pod
 from kubesvc.node.records import ContainerRecord, PodRecord, is_sidecar, may_restart
 
 
-@dataclass(frozen=True, slots=True)
-class MakeSandbox:
+class MakeSandbox(msgspec.Struct, frozen=True):
     """Namespaces and network."""
 
 
-@dataclass(frozen=True, slots=True)
-class StartContainer:
+class StartContainer(msgspec.Struct, frozen=True):
     """Start, or restart, one container."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class StopPod:
+class StopPod(msgspec.Struct, frozen=True):
     """Stop whatever runs, with the pod's grace."""
 
 
-@dataclass(frozen=True, slots=True)
-class RemoveSandbox:
+class RemoveSandbox(msgspec.Struct, frozen=True):
     """Nothing runs or will run: take the namespaces down."""
 
 
-@dataclass(frozen=True, slots=True)
-class Forget:
+class Forget(msgspec.Struct, frozen=True):
     """Confirm the deletion to the API and remove the pod's directory."""
 
 
 Action = MakeSandbox | StartContainer | StopPod | RemoveSandbox | Forget
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True):
     """The actions to take now, in order, and when (monotonic seconds) to decide again at the latest."""
 
     actions: tuple[Action, ...] = ()

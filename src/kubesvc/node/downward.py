@@ -2,7 +2,8 @@
 
 import math
 import re
-from dataclasses import dataclass
+
+import msgspec
 
 from kubesvc.api.quantity import parse_quantity
 from kubesvc.api.views import Container, Pod, ResourceFieldSelector
@@ -10,8 +11,7 @@ from kubesvc.api.views import Container, Pod, ResourceFieldSelector
 _SUBSCRIPT = re.compile(r"metadata\.(labels|annotations)\['(.*)'\]")
 
 
-@dataclass(frozen=True, slots=True)
-class PodFacts:
+class PodFacts(msgspec.Struct, frozen=True):
     """What is known of a pod when its containers start, beyond its own object."""
 
     pod_ip: str

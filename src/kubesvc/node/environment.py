@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 from kubesvc.api.views import ConfigMap, Container, EnvVar, EnvVarSource, Pod, Secret, Service, Volume
 from kubesvc.node.downward import PodFacts, UnknownField, field_value, resource_value
@@ -15,16 +16,14 @@ class ConfigError(Exception):
     """The container cannot be configured as its pod asks (CreateContainerConfigError)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sources:
+class Sources(msgspec.Struct, frozen=True):
     """The objects that a pod refers to, by name; a name that is absent does not exist."""
 
-    config_maps: Mapping[str, ConfigMap] = field(default_factory=dict)
-    secrets: Mapping[str, Secret] = field(default_factory=dict)
+    config_maps: Mapping[str, ConfigMap] = msgspec.field(default_factory=dict)
+    secrets: Mapping[str, Secret] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class References:
+class References(msgspec.Struct, frozen=True):
     """The names of the ConfigMaps and Secrets that a pod refers to."""
 
     config_maps: frozenset[str]

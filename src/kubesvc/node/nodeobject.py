@@ -1,8 +1,9 @@
 """P: the Node object as the agent registers and reports it (Node v1, as the kubelet fills it)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from kubesvc.node.options import NodeOptions
 from kubesvc.node.podstatus import RUNTIME, stamp
@@ -12,8 +13,7 @@ MAX_PODS = 110
 _ZONE = "topology.kubernetes.io/zone"
 
 
-@dataclass(frozen=True, slots=True)
-class Machine:
+class Machine(msgspec.Struct, frozen=True):
     """What the machine says of itself; memory in KiB."""
 
     cpus: int

@@ -2,8 +2,9 @@
 
 import secrets
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from kubesvc.api.views import Container, Pod, PodSecurityContext, SecurityContext, Service, Volume, VolumeMount
 from kubesvc.node.downward import PodFacts
@@ -21,8 +22,7 @@ HOST_IMAGE = "kubesvc/host"
 _OWN_ETC = ("/etc/hosts", "/etc/resolv.conf", "/etc/hostname")
 
 
-@dataclass(frozen=True, slots=True)
-class Material:
+class Material(msgspec.Struct, frozen=True):
     """Everything a container is made of, fetched."""
 
     facts: PodFacts

@@ -1,7 +1,6 @@
 """P: the status that the agent reports for a pod (Pod v1 `PodStatus`, as the kubelet fills it)."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,13 +16,12 @@ RUNTIME = "process"
 OWN_CONDITIONS = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(msgspec.Struct, frozen=True):
     """When and where a status is made: Unix seconds, the node's address, the conditions reported before."""
 
     at: float
     node_ip: str
-    before: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    before: Mapping[str, tuple[str, str]] = msgspec.field(default_factory=dict)
 
 
 def condition_times(conditions: Iterable[PodCondition] | None) -> dict[str, tuple[str, str]]:

@@ -5,8 +5,10 @@ startup probe is also tried between the periods, after 25 ms, doubling: a pod th
 seen early. Such an extra try that fails does not count as a failure.
 """
 
-from dataclasses import dataclass, replace
 from typing import Literal
+
+import msgspec
+from msgspec.structs import replace
 
 from kubesvc.api.views import Probe
 
@@ -14,8 +16,7 @@ ProbeKind = Literal["startup", "readiness", "liveness"]
 FIRST_RETRY = 0.025
 
 
-@dataclass(frozen=True, slots=True)
-class ProbeState:
+class ProbeState(msgspec.Struct, frozen=True):
     """Where one probe of one run of a container stands.
 
     `verdict` is None until it is settled; `next_at` and `period_at` are seconds after the container's start.

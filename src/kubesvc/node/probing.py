@@ -3,7 +3,8 @@
 import asyncio
 import os
 import ssl
-from dataclasses import dataclass
+
+import msgspec
 
 from kubesvc.api.views import Container, ExecAction, HTTPGetAction, Probe, TCPSocketAction
 from kubesvc.node.runtime.sandbox import RequestFailed, Sandbox, SandboxGone
@@ -12,16 +13,14 @@ _OUTPUT_LIMIT = 10 << 10
 _HEAD_LIMIT = 64 << 10
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """Whether it succeeded, and what it said."""
 
     success: bool
     message: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(msgspec.Struct, frozen=True):
     """The container that a try is about."""
 
     container: Container

@@ -1,15 +1,16 @@
 """P: what the agent knows of a pod's containers as they run: values, from which decisions and status follow."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from typing import Literal
+
+import msgspec
+from msgspec.structs import replace
 
 from kubesvc.api.views import Container, Pod
 from kubesvc.node.backoff import BackOff
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(msgspec.Struct, frozen=True):
     """One run of a container. Times are Unix seconds; `exit_code` is None while it runs."""
 
     id: str
@@ -27,16 +28,14 @@ class Run:
         return self.exit_code is None
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
+class Waiting(msgspec.Struct, frozen=True):
     """Why a container does not run: the kubelet's reason word and a sentence."""
 
     reason: str
     message: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ContainerRecord:
+class ContainerRecord(msgspec.Struct, frozen=True):
     """One container of a pod.
 
     `started` says that the startup probe, if any, succeeded; `ready` is the readiness probe's word.
@@ -51,7 +50,7 @@ class ContainerRecord:
     ready: bool = False
     waiting: Waiting | None = None
     retry_at: float = 0.0
-    backoff: BackOff = field(default_factory=BackOff)
+    backoff: BackOff = msgspec.field(default_factory=BackOff)
     failures: int = 0
 
     @property
@@ -66,8 +65,7 @@ class ContainerRecord:
 SandboxPhase = Literal["absent", "ready", "gone"]
 
 
-@dataclass(frozen=True, slots=True)
-class PodRecord:
+class PodRecord(msgspec.Struct, frozen=True):
     """One pod. `sandbox` is "gone" once it has been taken down for good."""
 
     sandbox: SandboxPhase = "absent"
@@ -76,7 +74,7 @@ class PodRecord:
     retry_at: float = 0.0
     failures: int = 0
     started_at: float = 0.0
-    containers: Mapping[str, ContainerRecord] = field(default_factory=dict)
+    containers: Mapping[str, ContainerRecord] = msgspec.field(default_factory=dict)
     failed: Waiting | None = None
 
     def of(self, name: str) -> ContainerRecord:

@@ -1,7 +1,8 @@
 """P: what a pod's /etc/resolv.conf says (Pod v1 `dnsPolicy` and `dnsConfig`; kubelet's limits)."""
 
-from dataclasses import dataclass
 from typing import NamedTuple
+
+import msgspec
 
 from kubesvc.api.views import Pod
 
@@ -18,8 +19,7 @@ class ResolverConfig(NamedTuple):
     options: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ResolverFile:
+class ResolverFile(msgspec.Struct, frozen=True):
     """The file's text, and what had to be cut from it, for the event DNSConfigForming."""
 
     text: str

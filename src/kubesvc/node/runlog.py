@@ -3,8 +3,9 @@
 import os
 import time
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import datetime
+
+from msgspec.structs import replace
 
 from kubesvc.api.views import Container, Pod
 from kubesvc.node.backoff import describe

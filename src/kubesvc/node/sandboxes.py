@@ -1,7 +1,8 @@
 """Making a pod's sandbox: an address, the files, the namespaces."""
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from kubesvc.node.hostnames import kernel_hostname
 from kubesvc.node.ipam import NoAddressLeft

@@ -3,8 +3,9 @@
 import asyncio
 import signal
 from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from kubesvc.api.status import ApiError
 from kubesvc.api.views import Container

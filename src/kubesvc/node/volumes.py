@@ -2,8 +2,9 @@
 
 import posixpath
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import NamedTuple
+
+import msgspec
 
 from kubesvc.api.views import (
     ConfigMapVolumeSource,
@@ -40,8 +41,7 @@ class File(NamedTuple):
 Files = Mapping[str, File]
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(msgspec.Struct, frozen=True):
     """A ServiceAccount token to be requested and put into a volume at `path`."""
 
     path: str

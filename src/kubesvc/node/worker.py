@@ -3,8 +3,9 @@
 import asyncio
 import time
 from collections.abc import Coroutine
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from kubesvc.api.resources import PODS
 from kubesvc.api.status import ApiError, NotFound

@@ -1,12 +1,12 @@
 """What is done for a pod next, and the status that says how it is."""
 
-from dataclasses import replace
 from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from kubesvc.api.views import Pod
 from kubesvc.node.backoff import BackOff, describe, image_delay

@@ -1,8 +1,9 @@
 """P: what `kubesvc/echo` answers."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from urllib.parse import parse_qs, urlsplit
+
+import msgspec
 
 REASONS = {
     200: "OK", 201: "Created", 204: "No Content", 301: "Moved Permanently", 302: "Found", 400: "Bad Request",
@@ -12,8 +13,7 @@ REASONS = {
 MAX_DELAY = 600.0
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(msgspec.Struct, frozen=True):
     """Who answers: the pod's name first, since that is what a test of load balancing compares."""
 
     name: str
@@ -23,8 +23,7 @@ class Identity:
     greeting: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """One HTTP request's head."""
 
     method: str
@@ -38,8 +37,7 @@ class Request:
         return connection != "close" if self.version == "HTTP/1.1" else connection == "keep-alive"
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """A status, a body, and how long to wait before sending them, in seconds."""
 
     status: int

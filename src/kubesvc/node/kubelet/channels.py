@@ -4,7 +4,6 @@ Every binary message is one byte for its channel and then the data. In v5 channe
 channel named by its one byte of data is closed, which is how standard input ends.
 """
 
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
@@ -23,8 +22,7 @@ class Channel(IntEnum):
     CLOSE = 255
 
 
-@dataclass(frozen=True, slots=True)
-class StreamOptions:
+class StreamOptions(msgspec.Struct, frozen=True):
     """Which streams the caller wants; a terminal has no separate standard error."""
 
     stdin: bool
@@ -33,18 +31,15 @@ class StreamOptions:
     tty: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Input:
+class Input(msgspec.Struct, frozen=True):
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class InputEnd:
+class InputEnd(msgspec.Struct, frozen=True):
     pass
 
 
-@dataclass(frozen=True, slots=True)
-class Resize:
+class Resize(msgspec.Struct, frozen=True):
     columns: int
     rows: int
 

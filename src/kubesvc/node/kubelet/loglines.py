@@ -1,16 +1,16 @@
 """P: which lines of a container's log a reader asked for (Pod v1 `PodLogOptions`), from CRI records to plain text."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
+
+import msgspec
 
 
 class BadLogOptions(ValueError):
     """A query that PodLogOptions does not allow."""
 
 
-@dataclass(frozen=True, slots=True)
-class LogOptions:
+class LogOptions(msgspec.Struct, frozen=True):
     """`since` is Unix seconds; `limit` counts the bytes sent."""
 
     follow: bool = False
