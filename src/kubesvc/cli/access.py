@@ -11,13 +11,14 @@ if TYPE_CHECKING:
     from kubesvc.client.rest import Client
 
 
-def add_access(parser: argparse.ArgumentParser, *, cluster: bool = True) -> None:
+def add_access(parser: argparse.ArgumentParser, *, cluster: bool = True, namespace: bool = True) -> None:
     """The flags that choose a server and a namespace."""
     parser.add_argument("--kubeconfig", default="", metavar="FILE", help="the kubeconfig to use (default: as kubectl)")
     parser.add_argument("--context", default="", help="the context to use (default: the current one)")
     if cluster:
         parser.add_argument("--cluster", default="", metavar="NAME", help="a cluster of this machine, by its name")
-    parser.add_argument("-n", "--namespace", default="", help="the namespace (default: the context's, or default)")
+    if namespace:
+        parser.add_argument("-n", "--namespace", default="", help="the namespace (default: the context's, or default)")
 
 
 def connect(args: argparse.Namespace) -> "Client":

@@ -44,6 +44,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("controllers", "roles", "endpoints, deployments, scheduler, load-balancer addresses", COMPONENTS),
     Command("proxy", "roles", "a node's Service rules", COMPONENTS),
     Command("dns", "roles", "the cluster's DNS", COMPONENTS),
+    Command("dns query", "dns_query", "what a pod would be told for a name, and from which object", COMPONENTS),
     Command("node", "roles", "a node's agent: pods, probes, logs, exec", COMPONENTS),
     Command("completion", "completion", "print a completion script for bash or zsh", OTHER),
     Command("version", "version", "print the version", OTHER),

@@ -32,7 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    script = _BASH.format(commands=" ".join(command.name for command in COMMANDS), cases="\n".join(_cases()))
+    script = _BASH.format(
+        commands=" ".join(command.name for command in COMMANDS if " " not in command.name), cases="\n".join(_cases())
+    )
     print(_ZSH + script if args.shell == "zsh" else script, end="")
     return exits.SUCCESS
 
@@ -40,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
 def _cases() -> list[str]:
     from kubesvc.cli.main import parser_of
 
-    return [f'            {command.name}) words="{" ".join(_words(parser_of(command)))}" ;;' for command in COMMANDS]
+    return [f'            "{command.name}") words="{" ".join(_words(parser_of(command)))}" ;;' for command in COMMANDS]
 
 
 def _words(parser: argparse.ArgumentParser) -> list[str]:

@@ -27,12 +27,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _help(arguments[1:])
     if arguments[0] == "--version":
         arguments = ["version"]
-    command = find_command(arguments[0])
+    words = 2 if find_command(" ".join(arguments[:2])) else 1
+    command = find_command(" ".join(arguments[:words]))
     if command is None:
         near = did_you_mean(arguments[0])
         say_error(f"unknown command {arguments[0]!r}", f"did you mean kubesvc {near}?" if near else "kubesvc --help")
         return exits.USAGE
-    return run_command(command, arguments[1:])
+    return run_command(command, arguments[words:])
 
 
 def parser_of(command: Command) -> argparse.ArgumentParser:
