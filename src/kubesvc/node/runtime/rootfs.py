@@ -68,9 +68,17 @@ def _mount_root(scratch: str, *, read_only: bool) -> str:
     try:
         libc.mount("overlay", root, "overlay", flags, options)
     except OSError:
-        libc.mount("/", root, "none", BIND)
-        libc.mount("", root, "none", BIND | mounts.REMOUNT | READ_ONLY | NO_DEVICES)
+        _bind_root(root)
     return root
+
+
+def _bind_root(root: str) -> None:
+    try:
+        libc.mount("/", root, "none", BIND)
+    except OSError:
+        # In a user namespace the mounts below are locked to the root: it comes with all of them or not at all.
+        libc.mount("/", root, "none", BIND | RECURSIVE)
+    libc.mount("", root, "none", BIND | mounts.REMOUNT | READ_ONLY | NO_DEVICES)
 
 
 def _bind_host_mount(path: str, root: str) -> None:
