@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from kubesvc.api.addresses import check_cidr, family_of
 from kubesvc.apiserver.options import DEFAULT_PORT, ApiServerOptions
 
 
@@ -76,6 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     services = parser.add_argument_group("services")
     services.add_argument(
         "--service-cluster-ip-range",
+        type=_cidrs,
         default="10.96.0.0/16",
         metavar="CIDR",
         help="range of Service addresses, or one per IP family separated by a comma (default: %(default)s)",
@@ -107,6 +109,16 @@ def options_from(args: argparse.Namespace) -> ApiServerOptions:
         kubelet_ca=args.kubelet_certificate_authority,
         event_ttl=args.event_ttl,
     )
+
+
+def _cidrs(text: str) -> str:
+    problems = [f"{part!r}: {problem}" for part in text.split(",") for problem in check_cidr(part)]
+    families = [family_of(part.partition("/")[0]) for part in text.split(",")]
+    if problems:
+        raise argparse.ArgumentTypeError("; ".join(problems))
+    if len(set(families)) != len(families):
+        raise argparse.ArgumentTypeError(f"{text!r} names one IP family twice")
+    return text
 
 
 def _port_range(text: str) -> tuple[int, int]:

@@ -7,6 +7,14 @@ from pathlib import Path
 DEFAULT_PORT = 6443
 
 
+class CannotStart(Exception):
+    """What the server was told does not work: one sentence, and in `hint` the next step."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
 @dataclass(frozen=True)
 class ApiServerOptions:
     """Where to listen, whom to trust, what to hand out.

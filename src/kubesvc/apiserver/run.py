@@ -1,7 +1,10 @@
 """The API server as a process: put together, started, kept, stopped."""
 
+import contextlib
+import socket
+import ssl
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from ipaddress import ip_network
 from random import Random, SystemRandom
 
@@ -20,9 +23,10 @@ from kubesvc.apiserver.kinds import CreatesOnUpdate, LeaseKind, Returned
 from kubesvc.apiserver.kubelets import KubeletAccess, Kubelets
 from kubesvc.apiserver.namespaces import NamespaceKind
 from kubesvc.apiserver.objects import Objects
-from kubesvc.apiserver.options import ApiServerOptions
+from kubesvc.apiserver.options import ApiServerOptions, CannotStart
 from kubesvc.apiserver.pod_actions import PodActions
 from kubesvc.apiserver.pods import PodKind
+from kubesvc.apiserver.request import User
 from kubesvc.apiserver.resources import ResourceApi
 from kubesvc.apiserver.reviews import Reviews
 from kubesvc.apiserver.scale import ScaleApi
@@ -31,32 +35,70 @@ from kubesvc.apiserver.services import ServiceKind
 from kubesvc.apiserver.system import SystemPaths
 from kubesvc.apiserver.token_request import TokenRequests
 from kubesvc.apiserver.tokens import Signer
-from kubesvc.store import Backend, SqliteBackend
+from kubesvc.store import Backend, SqliteBackend, StorageFailed
 
-__all__ = ["ApiServerOptions", "run"]
+__all__ = ["ApiServerOptions", "CannotStart", "run"]
 
 _log = observe.log("apiserver")
 
 
 async def run(options: ApiServerOptions) -> None:
-    """Serve the API until cancelled."""
-    clock = SystemClock()
-    backend = SqliteBackend.open(options.database)
-    metrics = observe.Registry()
+    """Serve the API until cancelled. Raises CannotStart, and OSError for files that cannot be read."""
+    tls = _tls(options)
+    async with contextlib.AsyncExitStack() as stack:
+        listeners = options.listeners or (stack.enter_context(_listener(options)),)
+        backend = _open(options)
+        stack.push_async_callback(backend.close)
+        await _serve(options, backend, listeners, tls)
+
+
+async def _serve(
+    options: ApiServerOptions, backend: SqliteBackend, listeners: Sequence[socket.socket], tls: ssl.SSLContext
+) -> None:
+    clock, metrics = SystemClock(), observe.Registry()
     objects = build_objects(backend, options, clock, SystemRandom())
     kubelets = build_kubelets(objects, options)
     server = HttpServer(build_api(objects, kubelets, options, clock, metrics), clock, metrics)
     housekeeping = Housekeeping(backend, build_bootstrap(objects, options), clock, event_ttl=options.event_ttl)
-    listeners = options.listeners or (open_listener(options.bind_address, options.port),)
     try:
         await housekeeping.run_once()
-        await server.listen(listeners, tls_context(options.tls_cert, options.tls_key))
+        await server.listen(listeners, tls)
         _log.info("serving", addresses=",".join(str(one.getsockname()) for one in listeners))
         await housekeeping.run()
     finally:
         await server.close()
         await kubelets.close()
-        await backend.close()
+
+
+def _listener(options: ApiServerOptions) -> socket.socket:
+    try:
+        return open_listener(options.bind_address, options.port)
+    except OSError as err:
+        what = f"cannot listen on {options.bind_address} port {options.port}: {err.strerror or err}"
+        raise CannotStart(what, "name another --bind-address or --secure-port") from err
+
+
+def _tls(options: ApiServerOptions) -> ssl.SSLContext:
+    for path in (options.tls_cert, options.tls_key):
+        path.open("rb").close()  # its OSError names the file, OpenSSL's does not
+    try:
+        return tls_context(options.tls_cert, options.tls_key)
+    except ssl.SSLError as err:
+        what = f"{options.tls_cert} and {options.tls_key} are not a certificate and its private key in PEM: {err}"
+        raise CannotStart(what) from err
+
+
+def _open(options: ApiServerOptions) -> SqliteBackend:
+    try:
+        return SqliteBackend.open(options.database)
+    except StorageFailed as err:
+        hints = {
+            "locked": "another API server runs on it; stop that one or name another --database",
+            "not a database": "move it away to begin with an empty cluster, or name another --database",
+            "unable to open": "its directory must exist and be writable",
+        }
+        hint = next((hint for words, hint in hints.items() if words in str(err)), "")
+        raise CannotStart(str(err), hint) from err
 
 
 def build_objects(backend: Backend, options: ApiServerOptions, clock: Clock, random: Random) -> Objects:
@@ -82,7 +124,7 @@ def build_api(
 ) -> Api:
     """The API over a store, as `server` serves it."""
     signer = Signer(options.sa_signing_key.read_bytes())
-    authenticator = Authenticator(read_tokens(options.tokens_file), signer, clock, objects.latest)
+    authenticator = Authenticator(_tokens(options), signer, clock, objects.latest)
     scale, pods = ScaleApi(objects).handle, PodActions(objects, clock)
     subresources = {
         ("deployments", "scale"): scale,
@@ -96,7 +138,7 @@ def build_api(
         ("serviceaccounts", "token"): TokenRequests(objects, signer, clock).handle,
     }
     resources = ResourceApi(objects.backend, objects, clock, SystemRandom())
-    system = SystemPaths(metrics, {"ping": lambda: True, "log": lambda: True, "etcd": lambda: True})
+    system = SystemPaths(metrics, {"ping": lambda: True, "store": lambda: objects.backend.healthy})
     return Api(authenticator, resources, system, subresources, Reviews(authenticator).by_resource)
 
 
@@ -109,6 +151,14 @@ def build_bootstrap(objects: Objects, options: ApiServerOptions) -> Bootstrap:
     """What keeps the server's own objects."""
     cidrs = _cidrs(options.service_cidr)
     return Bootstrap(objects, cidrs, address=options.advertise_address, port=options.advertise_port)
+
+
+def _tokens(options: ApiServerOptions) -> Mapping[str, User]:
+    try:
+        return read_tokens(options.tokens_file)
+    except ValueError as err:
+        hint = 'a tokens file is JSON: {"<token>": {"user": "<name>", "groups": ["<group>"]}}'
+        raise CannotStart(str(err), hint) from err
 
 
 def _ranges(backend: Backend, options: ApiServerOptions) -> Sequence[AddressRange]:

@@ -11,12 +11,13 @@ _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 def explain(err: Exception) -> Refusal | None:
     """The refusal that `err` means to a person, None when it means a defect."""
+    from kubesvc.apiserver.options import CannotStart
     from kubesvc.cluster.addresses import NoFreeNetwork
     from kubesvc.cluster.kubeconfig_files import KubeconfigError
     from kubesvc.cluster.ledger import ClusterError
     from kubesvc.cluster.topology import BadName
 
-    if isinstance(err, ClusterError):
+    if isinstance(err, ClusterError | CannotStart):
         return Refusal(str(err), err.hint)
     if isinstance(err, BadName):
         return Refusal(str(err), code=exits.USAGE)

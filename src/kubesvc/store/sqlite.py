@@ -36,6 +36,7 @@ class SqliteBackend:
         self._hub = WatchHub(revision=lambda: mvcc.revision, capacity=watch_capacity)
         self._pending: list[_Pending] = []
         self._flusher: asyncio.Task[None] | None = None
+        self._healthy = True
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
 
     @classmethod
@@ -44,19 +45,28 @@ class SqliteBackend:
 
         Raises StorageFailed when the file cannot be used, naming it.
         """
+        connection = None
         try:
-            connection = _connect(path, max_pages)
+            connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=0.5)
+            _prepare(connection, max_pages)
             mvcc = Mvcc(keep_events=keep_events)
             meta = dict(connection.execute("SELECT name, value FROM meta"))
             rows = connection.execute("SELECT revision, key, value FROM log ORDER BY revision")
             mvcc.replay(rows, compacted=Revision(meta.get("compacted", 0)), revision=Revision(meta.get("revision", 0)))
         except sqlite3.Error as err:
+            if connection:
+                connection.close()
             raise StorageFailed(f"cannot open {path}: {err}") from err
         return cls(connection, mvcc)
 
     @property
     def revision(self) -> Revision:
         return self._mvcc.revision
+
+    @property
+    def healthy(self) -> bool:
+        """Whether the last write reached the disk."""
+        return self._healthy
 
     def get(self, key: str) -> Record | None:
         return self._mvcc.get(key)
@@ -105,6 +115,7 @@ class SqliteBackend:
             self._mvcc.return_garbage(garbage)
             self._refuse(group, err)
             return
+        self._healthy = True
         for staged, durable in group:
             self._hub.publish(self._mvcc.apply(staged))
             if not durable.done():
@@ -113,18 +124,19 @@ class SqliteBackend:
     def _refuse(self, group: Sequence[_Pending], err: sqlite3.Error) -> None:
         """Fail the group, and the writes that were checked against it meanwhile."""
         self._mvcc.abandon()
+        self._healthy = False
         kind = StorageFull if err.sqlite_errorcode == sqlite3.SQLITE_FULL else StorageFailed
         later, self._pending = self._pending, []
         for _, durable in (*group, *later):
             if not durable.done():
-                refusal = kind(f"the write was not stored: {err}")
+                refusal = kind(str(err))
                 refusal.__cause__ = err
                 durable.set_exception(refusal)
                 durable.exception()
 
 
-def _connect(path: Path, max_pages: int) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=0.5)
+def _prepare(connection: sqlite3.Connection, max_pages: int) -> None:
+    """Lock the file, set it to durable commits, make its tables."""
     connection.execute("PRAGMA locking_mode=EXCLUSIVE")
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
@@ -134,7 +146,6 @@ def _connect(path: Path, max_pages: int) -> sqlite3.Connection:
     connection.execute("COMMIT")
     if max_pages:
         connection.execute(f"PRAGMA max_page_count={int(max_pages)}")
-    return connection
 
 
 def _write(

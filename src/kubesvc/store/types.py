@@ -142,6 +142,11 @@ class Backend(Protocol):
         """The revision of the newest durable write."""
         ...
 
+    @property
+    def healthy(self) -> bool:
+        """Whether the last write was stored."""
+        ...
+
     def get(self, key: str) -> Record | None:
         """The newest durable state of `key`."""
         ...

@@ -254,3 +254,19 @@ async def test_a_deployment_is_scaled_through_its_scale(world: World) -> None:
     assert (deployment["spec"]["replicas"], deployment["metadata"]["generation"]) == (4, 2)
     code, _, message = await world.refusal("PUT", f"{url}/d/scale", {"spec": {"replicas": -1}})
     assert (code, message.partition(": ")[0]) == (422, 'Scale.autoscaling "d" is invalid')
+
+
+async def test_a_full_disk_refuses_writes_and_only_those(world: World) -> None:
+    await world.create(CONFIGMAPS, config("before"))
+    (pages,) = world.backend._connection.execute("PRAGMA page_count").fetchone()
+    world.backend._connection.execute(f"PRAGMA max_page_count={pages}")
+    body = {"metadata": {"name": "big"}, "data": {"a": "x" * 100_000}}
+    code, reason, message = await world.refusal("POST", CONFIGMAPS, body)
+    assert (code, reason) == (500, "InternalError")
+    assert message == "the object could not be stored: database or disk is full"
+    assert (await world.refusal("GET", f"{CONFIGMAPS}/big"))[0] == 404
+    reply: Any = await world.reply("GET", "/readyz/store")
+    assert reply.status == 503
+    world.backend._connection.execute("PRAGMA max_page_count=1000000")
+    await world.create(CONFIGMAPS, body)
+    assert len((await world.get(CONFIGMAPS))["items"]) == 2
