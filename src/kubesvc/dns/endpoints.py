@@ -39,7 +39,7 @@ def servers(
     name, ttl = service_name(view, service.key), view.policy.ttl
     if service.headless:
         return _headless_servers(view, owner, name, service.key, wanted)
-    ports = [port.number for port in service.ports if wanted(port)]
+    ports = list(dict.fromkeys(port.number for port in service.ports if wanted(port)))
     source = f"service {service.key}"
     found = [records.srv(owner, ttl, 100 // len(ports), port, name, source) for port in ports]
     additional = [records.address(name, ttl, address, source) for address in service.addresses] if found else []

@@ -109,6 +109,13 @@ def test_an_unnamed_port_has_no_srv_name_but_the_bare_name_lists_every_port(serv
     ]
 
 
+def test_a_port_of_two_protocols_stands_once_under_the_bare_name(server: Any) -> None:
+    server.put(service("dns", {"name": "dns", "port": 53, "protocol": "UDP"}, {"name": "dns-tcp", "port": 53}))
+    assert server.ask("dns.default.svc.cluster.local", "SRV").answer == [
+        "dns.default.svc.cluster.local. 5 IN SRV 0 100 53 dns.default.svc.cluster.local."
+    ]
+
+
 def test_weights_share_a_hundred(server: Any) -> None:
     ports = [{"name": f"p{n}", "port": n} for n in (1, 2, 3)]
     server.put(service("web", *ports))
