@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from kubesvc.api.resources import Key
 from kubesvc.proxy.model import PortPlan, ServicePortName
 from kubesvc.proxy.rules import RuleSettings
 
-CRITICAL = (("default", "kubernetes"), ("kube-system", "kube-dns"))
+CRITICAL = (Key("default", "kubernetes"), Key("kube-system", "kube-dns"))
 """Services that others need to start: their rules are loaded first."""
 
 
@@ -25,6 +26,13 @@ class SyncReport:
 
 class Backend(Protocol):
     """Rules of one family. After a failed call, the next must be `full_sync`."""
+
+    async def preload(self, plans: Mapping[ServicePortName, PortPlan]) -> None:
+        """Put a few urgent plans in force before the first `full_sync`; does nothing where rules are already.
+
+        Raises BackendError.
+        """
+        ...
 
     async def sync(self, changes: Mapping[ServicePortName, PortPlan | None]) -> SyncReport:
         """Put changed plans in force (None: the port is gone); raises BackendError."""
@@ -45,8 +53,3 @@ class Backend(Protocol):
     def close(self) -> None:
         """Let go of the channel to the kernel; the rules stay."""
         ...
-
-
-def by_urgency(names: Mapping[ServicePortName, PortPlan]) -> list[ServicePortName]:
-    """Critical Services first, the others in their order."""
-    return sorted(names, key=lambda name: (name.namespace, name.service) not in CRITICAL)

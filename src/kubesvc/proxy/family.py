@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from kubesvc.api.resources import Key
 from kubesvc.linux.conntrack import ConntrackSocket
-from kubesvc.proxy.backend import Backend, BackendError, SyncReport
+from kubesvc.proxy.backend import CRITICAL, Backend, BackendError, SyncReport
 from kubesvc.proxy.conntrack import FlowFilter, all_flows, stale_flows
 from kubesvc.proxy.model import HealthCheck, PortPlan, ServicePortName, Target
 from kubesvc.proxy.tracker import Tracker
@@ -35,6 +35,8 @@ class FamilyProxy:
     async def sync(self) -> SyncReport:
         """Put everything known in force; raises BackendError, after which the next sync is a full one."""
         full = self.needs_full
+        if full and not self.plans:
+            await self._preload()
         changes = self._collect()
         self.needs_full = True
         if full:
@@ -57,6 +59,14 @@ class FamilyProxy:
             intact = False
         self.needs_full = self.needs_full or not intact
         return intact
+
+    async def _preload(self) -> None:
+        """The first load of a large cluster takes seconds: what everything else needs goes first."""
+        urgent: dict[ServicePortName, PortPlan] = {}
+        for key in CRITICAL:
+            urgent.update(self.tracker.plan(key).ports)
+        if urgent:
+            await self.backend.preload(urgent)
 
     def _collect(self) -> dict[ServicePortName, PortPlan | None]:
         """Plan the dirty Services again; the ports whose plans changed, None for those that are gone."""

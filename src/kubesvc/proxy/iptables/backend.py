@@ -12,7 +12,7 @@ from pathlib import Path
 from kubesvc.linux.iptables import Iptables, IptablesError, IptablesMissing
 from kubesvc.linux.nfnetlink import NfnetlinkSocket
 from kubesvc.linux.nft_elements import read_generation
-from kubesvc.proxy.backend import BackendError, SyncReport, by_urgency
+from kubesvc.proxy.backend import BackendError, SyncReport
 from kubesvc.proxy.iptables import names
 from kubesvc.proxy.iptables.compile import NO_RULES, PortRules, compile_port
 from kubesvc.proxy.iptables.restore import TABLES, cleanup_restore, full_restore, partial_restore
@@ -36,6 +36,11 @@ class IptablesBackend:
         self._generation = 0
         self._next_check = 0.0
 
+    async def preload(self, plans: Mapping[ServicePortName, PortPlan]) -> None:
+        present = await self._iptables.save("nat")
+        if not any(line.startswith(f":{names.SERVICES} ") for line in present):
+            await self.full_sync(plans)
+
     async def sync(self, changes: Mapping[ServicePortName, PortPlan | None]) -> SyncReport:
         before = {str(name): self._rules.get(name, NO_RULES) for name in changes}
         after: dict[str, PortRules] = {}
@@ -52,7 +57,7 @@ class IptablesBackend:
         return SyncReport(writes=len(restore))
 
     async def full_sync(self, plans: Mapping[ServicePortName, PortPlan]) -> SyncReport:
-        self._rules = {name: compile_port(plans[name], self._settings) for name in by_urgency(plans)}
+        self._rules = {name: compile_port(plan, self._settings) for name, plan in plans.items()}
         return await self._write_all()
 
     def configure(self, settings: RuleSettings) -> bool:

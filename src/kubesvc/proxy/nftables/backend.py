@@ -13,7 +13,7 @@ from kubesvc.linux.netlink_wire import Denied, NetlinkError
 from kubesvc.linux.nfnetlink import BatchError
 from kubesvc.linux.nft import Nft, NftError
 from kubesvc.linux.nft_elements import ElementSocket, TableInfo
-from kubesvc.proxy.backend import BackendError, SyncReport, by_urgency
+from kubesvc.proxy.backend import BackendError, SyncReport
 from kubesvc.proxy.model import Family, PortPlan, ServicePortName
 from kubesvc.proxy.nftables.compile import sticky_chains_in
 from kubesvc.proxy.nftables.compiler import Compiler, Full
@@ -26,6 +26,7 @@ from kubesvc.proxy.rules import RuleSettings
 
 CHUNK = 2000
 """Elements per transaction: each holds the kernel's lock for some 20 ms at most."""
+_PORTS_AT_ONCE = 150
 _REPAIRS = 3
 
 OwnedChanges = tuple[ServicePortName | None, Changes]
@@ -47,6 +48,11 @@ class NftablesBackend:
         self._rules = 0
         self._adopted = False
 
+    async def preload(self, plans: Mapping[ServicePortName, PortPlan]) -> None:
+        _, info = self._read()
+        if info is None:
+            await self._load(plans, SyncReport())
+
     async def sync(self, changes: Mapping[ServicePortName, PortPlan | None]) -> SyncReport:
         report = SyncReport()
         owned = [(name, self._compile(name, changes[name], report)) for name in changes]
@@ -60,12 +66,15 @@ class NftablesBackend:
     async def full_sync(self, plans: Mapping[ServicePortName, PortPlan]) -> SyncReport:
         report = SyncReport()
         found, info = self._read()
-        if not self._adopted:
-            self.compiler.adopt(found)
         for name in [name for name in self.compiler.ledger.owners() if name not in plans]:
             self.compiler.set_port(name, None)
-        for name in by_urgency(plans):
-            self._compile(name, plans[name], report)
+        if not found and info is None:
+            await self._load(plans, report)
+            return report
+        if not self._adopted:
+            self.compiler.adopt(found)
+        for name, plan in plans.items():
+            self._compile(name, plan, report)
         self.compiler.forget()
         self._adopted = True
         await self._repair(report, (found, info))
@@ -88,6 +97,21 @@ class NftablesBackend:
     def close(self) -> None:
         self._socket.close()
         self._nft.close()
+
+    async def _load(self, plans: Mapping[ServicePortName, PortPlan], report: SyncReport) -> None:
+        """Fill a table that is not there yet, compiling and writing by turns: the first ports are served soon."""
+        self.compiler = Compiler()
+        self._adopted = True
+        try:
+            self._make_table({}, None, report)
+            for names in _parts(list(plans), _PORTS_AT_ONCE):
+                owned = [(name, self._compile(name, plans[name], report)) for name in names]
+                self._make_sticky(owned)
+                await self._write(owned, report)
+        except (BatchError, NftError):
+            for name, plan in plans.items():
+                self._compile(name, plan, report)
+            await self._repair(report)
 
     def _compile(self, name: ServicePortName, plan: PortPlan | None, report: SyncReport) -> Changes:
         try:
@@ -210,6 +234,10 @@ class NftablesBackend:
         self._handle = info.handle if info else 0
         self._rules = self._socket.count_rules()
         self._generation = self._socket.generation()
+
+
+def _parts(names: list[ServicePortName], size: int) -> Iterable[list[ServicePortName]]:
+    return (names[start : start + size] for start in range(0, len(names), size))
 
 
 def _addresses_first(item: tuple[ElementKey, Value]) -> tuple[bool, str]:
