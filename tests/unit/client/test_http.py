@@ -1,5 +1,6 @@
 """The HTTPS transport against a real server on loopback: frames, refusals, silence."""
 
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -87,9 +88,12 @@ async def test_a_stream_cut_in_the_middle_is_a_failed_connection() -> None:
 
 
 async def test_nobody_listening_is_a_failed_connection() -> None:
-    async with Client(HttpTransport(Access("http://127.0.0.1:1"))) as client:
-        with pytest.raises(ConnectionFailed, match="127.0.0.1"):
-            await client.get(SERVICES, "web", namespace="default")
+    with socket.socket() as held:
+        # Bound but not listening: nobody else can take the port meanwhile.
+        held.bind(("127.0.0.1", 0))
+        async with Client(HttpTransport(Access(f"http://127.0.0.1:{held.getsockname()[1]}"))) as client:
+            with pytest.raises(ConnectionFailed, match="127.0.0.1"):
+                await client.get(SERVICES, "web", namespace="default")
 
 
 async def test_a_token_file_is_read_again_when_it_changes(tmp_path: Path) -> None:
