@@ -25,6 +25,7 @@ from typing import Any, Self
 Manifest = str | Path | dict[str, Any] | Iterable[dict[str, Any]]
 
 _UP_TIMEOUT = 60.0
+_MANIFEST_ENDINGS = (".yaml", ".yml", ".json")
 
 
 class CommandFailed(AssertionError):
@@ -134,8 +135,8 @@ class Cluster:
         return self._run([*program, *args], input, check=check, timeout=timeout)
 
     def apply(self, manifest: Manifest, *, namespace: str = "default") -> str:
-        """Apply a manifest: YAML text, a path, one object, or several."""
-        if isinstance(manifest, Path):
+        """Apply a manifest: YAML text, a path (a Path, or a name ending in .yaml, .yml or .json), an object, or several."""
+        if isinstance(manifest, Path) or (isinstance(manifest, str) and manifest.endswith(_MANIFEST_ENDINGS)):
             return self.kubectl("apply", "-n", namespace, "-f", str(manifest))
         if isinstance(manifest, dict):
             manifest = json.dumps(manifest)
