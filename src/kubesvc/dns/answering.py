@@ -51,6 +51,7 @@ def make_responder(options: DnsOptions, *, serial: int) -> Responder:
         forwarded=[wire.ROOT] if options.upstreams else zones,
         outside=Outside(options.outside),
         rewrites=options.rewrites,
+        autopath=options.autopath,
     )
 
 

@@ -4,37 +4,18 @@ What is not understood is refused with its line and directive: to pass over it w
 other than the file says.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_network
 from pathlib import Path
-from typing import NamedTuple
 
+from kubesvc.dns.corefile_lines import CorefileError, Line, parse_lines
 from kubesvc.dns.options import DnsOptions, HostsOptions
 from kubesvc.dns.rewrite import KINDS, Rewrite
 
 _REVERSE = ("in-addr.arpa", "ip6.arpa")
+__all__ = ["CorefileError", "parse_corefile", "read_corefile"]
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-
-
-class CorefileError(ValueError):
-    """A Corefile that cannot be followed; the message begins with file, line and directive."""
-
-
-class Line(NamedTuple):
-    """One directive: its words, and the lines of its block if it has one."""
-
-    number: int
-    words: list[str]
-    block: "list[Line] | None"
-
-    @property
-    def name(self) -> str:
-        return self.words[0]
-
-    @property
-    def arguments(self) -> list[str]:
-        return self.words[1:]
 
 
 @dataclass(slots=True)
@@ -72,57 +53,6 @@ def parse_corefile(
         _read_server(reading, server)
     reading.set(stub_domains=tuple(reading.stubs))
     return reading.options
-
-
-def parse_lines(text: str, *, file: str, directory: Path | None = None) -> list[Line]:
-    """The file as a tree of lines; `import` is followed where there is a directory to look in."""
-    lines = [
-        (number, words)
-        for number, line in enumerate(text.splitlines(), 1)
-        if (words := _words(line.partition("#")[0] if not line.strip().startswith('"') else line))
-    ]
-    tree, rest = _block(iter(lines), file, directory, depth=0)
-    if rest is not None:
-        raise CorefileError(f"{file}:{rest}: }}: closes nothing")
-    return tree
-
-
-def _words(line: str) -> list[str]:
-    return line.replace('"', " ").split()
-
-
-def _block(
-    lines: Iterator[tuple[int, list[str]]], file: str, directory: Path | None, *, depth: int
-) -> tuple[list[Line], int | None]:
-    """The lines up to the closing brace, and the number of the line it stands on."""
-    found: list[Line] = []
-    for number, words in lines:
-        if words == ["}"]:
-            return found, number
-        if words[0] == "import" and len(words) == 2:
-            found += _imported(words[1], file, directory, depth)
-        elif words[-1] == "{":
-            if len(words) == 1:
-                raise CorefileError(f"{file}:{number}: {{: opens a block of nothing")
-            inner, end = _block(lines, file, directory, depth=depth + 1)
-            if end is None:
-                raise CorefileError(f"{file}:{number}: {words[0]}: its block is not closed")
-            found.append(Line(number, words[:-1], inner))
-        else:
-            found.append(Line(number, words, None))
-    return found, None
-
-
-def _imported(pattern: str, file: str, directory: Path | None, depth: int) -> list[Line]:
-    """What other files add; none there is as good as an empty one, as CoreDNS has it for patterns."""
-    if directory is None or depth > 4:
-        return []
-    base, name = (Path("/"), pattern.lstrip("/")) if pattern.startswith("/") else (directory, pattern)
-    lines: list[Line] = []
-    for path in sorted(base.glob(name)):
-        if path.is_file():
-            lines += parse_lines(path.read_text(), file=str(path), directory=directory)
-    return lines
 
 
 def _read_server(reading: _Reading, server: Line) -> None:
@@ -301,6 +231,12 @@ def _bind(reading: _Reading, line: Line) -> None:
         reading.set(bind=",".join(line.arguments))
 
 
+def _autopath(reading: _Reading, line: Line) -> None:
+    if line.arguments != ["@kubernetes"]:
+        raise reading.refuse(line, "only @kubernetes is understood")
+    reading.set(autopath=True)
+
+
 def _log(reading: _Reading, line: Line) -> None:
     reading.set(log_queries=True)
 
@@ -334,6 +270,7 @@ def _seconds(reading: _Reading, line: Line, text: str) -> float:
 
 
 _DIRECTIVES: dict[str, Callable[[_Reading, Line], None]] = {
+    "autopath": _autopath,
     "bind": _bind,
     "cache": _cache,
     "errors": _always,

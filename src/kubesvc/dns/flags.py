@@ -42,6 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         " of running pods (default: %(default)s)")
     add("--endpoint-pod-names", action="store_true",
         help="name endpoints that have no hostname after their pods instead of their addresses")
+    add("--autopath", action="store_true",
+        help="walk the search list for pods: answer the first name of a search with what its last would find")
     add("--outside", choices=("nxdomain", "refused", "servfail"), default=_DEFAULTS.outside,
         help="what all other names get when there is no upstream (default: %(default)s)")
     add("--lameduck", type=float, default=_DEFAULTS.lameduck, metavar="SECONDS",
@@ -72,6 +74,7 @@ def options_from(args: argparse.Namespace) -> DnsOptions:
         ttl=args.ttl,
         pods=args.pods,
         endpoint_pod_names=args.endpoint_pod_names,
+        autopath=args.autopath,
         outside=args.outside,
         lameduck=args.lameduck,
         workers=args.workers,

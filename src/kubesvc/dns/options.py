@@ -39,6 +39,7 @@ class DnsOptions:
     ttl: int = 5
     pods: str = "insecure"  # "disabled", "insecure" or "verified"
     endpoint_pod_names: bool = False
+    autopath: bool = False  # walk the search list of pods for them
     outside: str = "nxdomain"  # what foreign names get without an upstream
     lameduck: float = 5.0
     workers: int = 0

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from kubesvc.dns import records, wire
 from kubesvc.dns.answers import Resolution
+from kubesvc.dns.autopath import walk
 from kubesvc.dns.hosts import Hosts
 from kubesvc.dns.lookup import Finding, find, zone_of
 from kubesvc.dns.memo import Entry, Memo
@@ -61,12 +62,14 @@ class Responder:
         forwarded: Sequence[bytes] = (),
         outside: Outside = Outside.NXDOMAIN,
         rewrites: tuple[Rewrite, ...] = (),
+        autopath: bool = False,
     ) -> None:
         self.view = view
         self.synced = False
         self.tallies = Tallies()
         self._forwarded = forwarded
         self._rewrites = rewrites
+        self._autopath = autopath
         self._hosts = Hosts()
         self._outside = outside
         self._memo = Memo()
@@ -150,7 +153,17 @@ class Responder:
             return Finding(wire.ROOT, True, fixed)
         if not self.synced and zone_of(self.view, name):
             return None
-        return find(self.view, name, qtype)
+        finding = find(self.view, name, qtype)
+        if self._autopath and not finding.exists and finding.zone == self.view.domain:
+            return self._walk(name, qtype, finding)
+        return finding
+
+    def _walk(self, name: bytes, qtype: int, denied: Finding) -> Finding:
+        """What the rest of the client's search list leads to, if that can be said here."""
+        found = walk(self.view, name, qtype, denied)
+        if found.chase and not self._is_forwarded(found.chase):
+            return denied._replace(depends=found.depends)
+        return found
 
     def _is_for_upstream(self, finding: Finding, name: bytes) -> bool:
         if finding.chase:

@@ -127,7 +127,8 @@ def test_comments_ports_and_addresses() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (".:53 {\n errors\n autopath @kubernetes\n}\n", "Corefile:3: autopath: unknown directive"),
+        (".:53 {\n errors\n dnssec\n}\n", "Corefile:3: dnssec: unknown directive"),
+        (".:53 {\n autopath /etc/resolv.conf\n}\n", "Corefile:2: autopath: only @kubernetes"),
         (".:53 {\n kubernetes cluster.local {\n  namespaces a\n }\n}\n", "Corefile:3: namespaces: 'namespaces a'"),
         (".:53 {\n kubernetes cluster.local {\n  fallthrough\n }\n}\n", "Corefile:3: fallthrough: "),
         (".:53 {\n kubernetes\n}\n", "Corefile:2: kubernetes: exactly one zone"),

@@ -279,6 +279,8 @@ def test_an_external_name_inside_the_cluster_is_followed(server: Any) -> None:
         "alias.default.svc.cluster.local. 5 IN CNAME web.default.svc.cluster.local.",
         "web.default.svc.cluster.local. 5 IN A 10.96.0.7",
     ]
+    first = server.ask("alias.default.svc.cluster.local").message.answer[0]
+    assert first.to_text() == "alias.default.svc.cluster.local. 5 IN CNAME web.default.svc.cluster.local."
     answer = server.ask("alias.default.svc.cluster.local", "AAAA")
     assert (answer.rcode, len(answer.answer), answer.authority) == ("NOERROR", 1, [SOA])
 
