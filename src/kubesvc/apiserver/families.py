@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from kubesvc.api.addresses import Family, family_of
 from kubesvc.api.service_strategy import is_headless, needs_cluster_ip
-from kubesvc.api.validation import FieldError, invalid
+from kubesvc.api.validation import FieldError, invalid, not_supported
 from kubesvc.apiserver.documents import Document
 
 SINGLE, PREFER, REQUIRE = "SingleStack", "PreferDualStack", "RequireDualStack"
@@ -48,12 +48,17 @@ def _check(
             if count > 1 and not (selfless and what == "ipFamilies" and policy is None):
                 words = f"must be 'RequireDualStack' or 'PreferDualStack' when multiple '{what}' are specified"
                 return [invalid("spec.ipFamilyPolicy", policy or "", words)]
-    if selfless:
-        return []
+    strange = [
+        not_supported(f"spec.ipFamilies[{i}]", family, _OTHER)
+        for i, family in enumerate(families)
+        if family not in _OTHER
+    ]
+    if selfless or strange:
+        return strange
     missing = [
         invalid(f"spec.ipFamilies[{i}]", family, "not configured on this cluster")
         for i, family in enumerate(families)
-        if family in _OTHER and family not in available
+        if family not in available
     ]
     if missing:
         return missing

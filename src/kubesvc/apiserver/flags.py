@@ -9,7 +9,13 @@ from kubesvc.apiserver.options import DEFAULT_PORT, ApiServerOptions
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare every flag, with help a person can act on."""
-    listen = parser.add_argument_group("listening")
+    _add_listening(parser.add_argument_group("listening"))
+    _add_trust(parser.add_argument_group("trust"))
+    _add_state(parser.add_argument_group("state"))
+    _add_services(parser.add_argument_group("services"))
+
+
+def _add_listening(listen: argparse._ArgumentGroup) -> None:
     listen.add_argument(
         "--bind-address", default="127.0.0.1", metavar="IP", help="address to listen on (default: %(default)s)"
     )
@@ -29,7 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PORT",
         help="port other components reach this server at (default: the HTTPS port)",
     )
-    trust = parser.add_argument_group("trust")
+
+
+def _add_trust(trust: argparse._ArgumentGroup) -> None:
     trust.add_argument(
         "--client-ca-file", type=Path, required=True, metavar="FILE", help="the cluster's certificate authority, PEM"
     )
@@ -59,7 +67,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="authority of the node agents' certificates (default: --client-ca-file)",
     )
-    state = parser.add_argument_group("state")
+
+
+def _add_state(state: argparse._ArgumentGroup) -> None:
     state.add_argument(
         "--database",
         type=Path,
@@ -74,7 +84,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="how long Events are kept (default: %(default)s)",
     )
-    services = parser.add_argument_group("services")
+
+
+def _add_services(services: argparse._ArgumentGroup) -> None:
     services.add_argument(
         "--service-cluster-ip-range",
         type=_cidrs,

@@ -4,21 +4,14 @@ A record that a Service should have and has not is made again; one whose Service
 is given back. Decided from the newest state of everything, staged writes included, so nothing is in between.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from kubesvc.api import resources as r
-from kubesvc.apiserver.documents import Document, from_record, to_value
-from kubesvc.apiserver.keys import NODE_PORTS, key_of, prefix_of
-from kubesvc.apiserver.services import (
-    MANAGED_BY,
-    MANAGED_BY_LABEL,
-    addresses_of,
-    ip_address_document,
-    node_port_value,
-    node_ports_of,
-)
+from kubesvc.apiserver import cluster_ips, node_ports
+from kubesvc.apiserver.documents import Document, from_record
+from kubesvc.apiserver.keys import NODE_PORTS, prefix_of
 from kubesvc.store import Backend, Record, Write
 
 _ORPHAN_AGE = timedelta(seconds=60)
@@ -45,35 +38,31 @@ def read_allocations(backend: Backend) -> Allocations:
 
 def plan_repair(found: Allocations, *, now: datetime, new_uid: Callable[[], str]) -> Sequence[Write]:
     """The writes that make the records agree with the Services; none when they do."""
-    ips = {ip: service for service in found.services for ip in addresses_of(service["spec"])}
-    ports = {port: service for service in found.services for port in node_ports_of(service["spec"])}
+    prefix = prefix_of(r.IPADDRESSES)
+    ips = {
+        key.removeprefix(prefix): (service, ip)
+        for service in found.services
+        for key, ip in zip(
+            cluster_ips.address_keys(service["spec"]), cluster_ips.addresses_of(service["spec"]), strict=True
+        )
+    }
+    ports = {port: service for service in found.services for port in node_ports.node_ports_of(service["spec"])}
+    lost = [owner for name, owner in ips.items() if name not in found.addresses]
     return [
-        *_missing_addresses(ips, found.addresses, now, new_uid),
-        *(_drop(record) for ip, record in found.addresses.items() if ip not in ips and _is_orphan(record, now)),
-        *(
-            Write(f"{NODE_PORTS}{port}", node_port_value(service))
-            for port, service in ports.items()
-            if port not in found.ports
-        ),
+        *(cluster_ips.record_of(service, ip, new_uid(), now) for service, ip in lost),
+        *(_drop(record) for name, record in found.addresses.items() if name not in ips and _is_orphan(record, now)),
+        *(node_ports.record_of(service, port) for port, service in ports.items() if port not in found.ports),
         *(_drop(record) for port, record in found.ports.items() if port not in ports),
     ]
-
-
-def _missing_addresses(
-    ips: Mapping[str, Document], recorded: Iterable[str], now: datetime, new_uid: Callable[[], str]
-) -> Iterator[Write]:
-    known = set(recorded)
-    for ip, service in ips.items():
-        if ip not in known:
-            document = ip_address_document(service, ip, new_uid(), now)
-            yield Write(key_of(r.IPADDRESSES, "", ip), to_value(r.IPADDRESSES, document))
 
 
 def _is_orphan(record: Record, now: datetime) -> bool:
     """Ours, and not so new that its Service may still be on its way from another server."""
     metadata = from_record(record)["metadata"]
     born = datetime.fromisoformat(metadata["creationTimestamp"])
-    return (metadata.get("labels") or {}).get(MANAGED_BY_LABEL) == MANAGED_BY and now - born > _ORPHAN_AGE
+    return (metadata.get("labels") or {}).get(
+        cluster_ips.MANAGED_BY_LABEL
+    ) == cluster_ips.MANAGED_BY and now - born > _ORPHAN_AGE
 
 
 def _drop(record: Record) -> Write:

@@ -16,12 +16,14 @@ from kubesvc.apiserver.allocator import AddressRange, PortRange
 from kubesvc.apiserver.api import Api
 from kubesvc.apiserver.authentication import Authenticator, read_tokens
 from kubesvc.apiserver.bootstrap import Bootstrap
+from kubesvc.apiserver.cluster_ips import ClusterIPs
 from kubesvc.apiserver.documents import from_record, is_terminating
 from kubesvc.apiserver.housekeeping import Housekeeping
 from kubesvc.apiserver.keys import prefix_of
 from kubesvc.apiserver.kinds import CreatesOnUpdate, LeaseKind, Returned
 from kubesvc.apiserver.kubelets import KubeletAccess, Kubelets
 from kubesvc.apiserver.namespaces import NamespaceKind
+from kubesvc.apiserver.node_ports import NodePorts
 from kubesvc.apiserver.objects import Objects
 from kubesvc.apiserver.options import ApiServerOptions, CannotStart
 from kubesvc.apiserver.pod_actions import PodActions
@@ -104,11 +106,12 @@ def _open(options: ApiServerOptions) -> SqliteBackend:
 def build_objects(backend: Backend, options: ApiServerOptions, clock: Clock, random: Random) -> Objects:
     """The registry of all kinds over one store."""
     low, high = options.node_port_range
-    services = ServiceKind(
-        backend, lambda: _ranges(backend, options), PortRange(low, high), random, clock.now, lambda: str(uuid.uuid4())
+    addresses = ClusterIPs(
+        backend, lambda: _ranges(backend, options), random, clock.now, new_uid=lambda: str(uuid.uuid4())
     )
+    ports = NodePorts(backend, PortRange(low, high), random)
     kinds = {
-        r.SERVICES: services,
+        r.SERVICES: ServiceKind(backend, addresses, ports),
         r.PODS: PodKind(backend, clock, random),
         r.NAMESPACES: NamespaceKind(),
         r.ENDPOINTS: CreatesOnUpdate(),
