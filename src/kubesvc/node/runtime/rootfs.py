@@ -1,7 +1,7 @@
 """A container's file system: the host's programs, private writes, and nothing of the host's secrets.
 
 The root is an overlay: the host's root below, a bounded tmpfs above, so that a pod may write anywhere
-and no write outlives it. Where overlayfs is refused, the host's root is bound read-only instead. All
+and no write outlives it. Where the root cannot be overlaid whole, its directories are, one by one. All
 other mounts are made after pivoting, with the old root still at `_OLD`: a symbolic link in a target is
 then resolved inside the container and can never lead out of it.
 """
@@ -63,22 +63,44 @@ def _mount_root(scratch: str, *, read_only: bool) -> str:
     root = f"{scratch}/root"
     for name in ("upper", "work", "root"):
         os.mkdir(f"{scratch}/{name}", 0o755)
-    options = f"lowerdir=/,upperdir={scratch}/upper,workdir={scratch}/work"
     flags = NO_DEVICES | (READ_ONLY if read_only else 0)
     try:
-        libc.mount("overlay", root, "overlay", flags, options)
+        _overlay("/", root, f"{scratch}/upper", f"{scratch}/work", flags)
     except OSError:
-        _bind_root(root)
+        _mount_pieces(scratch, root, flags)
     return root
 
 
-def _bind_root(root: str) -> None:
+def _mount_pieces(scratch: str, root: str, flags: int) -> None:
+    """The root directory by directory, where it cannot be had whole (in a user namespace its mounts are locked).
+
+    A directory that cannot be overlaid either is bound read-only.
+    """
+    os.mkdir(f"{scratch}/pieces")
+    _tmpfs(root, "mode=755,size=1m")
+    for entry in os.scandir("/"):
+        target = f"{root}/{entry.name}"
+        if entry.is_symlink():
+            os.symlink(os.readlink(entry.path), target)
+        elif entry.is_dir():
+            os.mkdir(target, 0o755)
+            if entry.path not in _APART:
+                _mount_piece(scratch, entry, target, flags)
+
+
+def _mount_piece(scratch: str, entry: os.DirEntry[str], target: str, flags: int) -> None:
+    upper, work = f"{scratch}/pieces/{entry.name}.upper", f"{scratch}/pieces/{entry.name}.work"
+    os.mkdir(upper)
+    os.mkdir(work)
     try:
-        libc.mount("/", root, "none", BIND)
+        _overlay(entry.path, target, upper, work, flags, ",userxattr")
     except OSError:
-        # In a user namespace the mounts below are locked to the root: it comes with all of them or not at all.
-        libc.mount("/", root, "none", BIND | RECURSIVE)
-    libc.mount("", root, "none", BIND | mounts.REMOUNT | READ_ONLY | NO_DEVICES)
+        libc.mount(entry.path, target, "none", BIND | RECURSIVE)
+        libc.mount_setattr(target, attributes=mounts.ATTR_READ_ONLY, recursive=True)
+
+
+def _overlay(lower: str, target: str, upper: str, work: str, flags: int, options: str = "") -> None:
+    libc.mount("overlay", target, "overlay", flags, f"lowerdir={lower},upperdir={upper},workdir={work}{options}")
 
 
 def _bind_host_mount(path: str, root: str) -> None:

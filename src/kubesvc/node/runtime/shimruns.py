@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
+import msgspec
+
 from kubesvc.linux import libc
 from kubesvc.node.runtime import protocol as p
 from kubesvc.node.runtime.container import BuiltinImage, run_container, run_exec
@@ -95,7 +97,7 @@ class Runs:
         self._broadcast = broadcast
         self._history: dict[str, list[Run]] = {}
         self._by_pid: dict[int, Run] = {}
-        self._failed: dict[int, str] = {}
+        self._failed: dict[int, tuple[str, Callable[[], None]]] = {}
         self._execs: dict[int, tuple[int, Answer]] = {}
         self._starting: dict[int, Callable[[], None]] = {}
 
@@ -132,8 +134,8 @@ class Runs:
 
         def started(error: str) -> None:
             if error:
-                self._failed[pid] = error
-                answer(p.Failed(request, error))
+                # Answered after the news of its end, so that nobody believes it might still run.
+                self._failed[pid] = (error, lambda: answer(p.Failed(request, error)))
             else:
                 answer(p.Done(request, run.state))
 
@@ -247,13 +249,13 @@ class Runs:
                 self._pump(run, fd)
             if fd in run.streams:
                 self._close_stream(run, fd)
-        old = run.state
-        run.state = p.ContainerState(
-            old.name, old.attempt, old.id, old.pid, old.started_at, time.time(), code, number,
-            self._failed.pop(pid, ""),
-        )  # fmt: skip
+        error, tell = self._failed.pop(pid, ("", lambda: None))
+        run.state = msgspec.structs.replace(
+            run.state, finished_at=time.time(), exit_code=code, signal=number, error=error
+        )
         run.close()
         self._broadcast(p.Exited(run.state))
+        tell()
 
     def _pump(self, run: Run, fd: int) -> None:
         if not run.pump(fd):
