@@ -85,6 +85,8 @@ class HttpServer:
     async def _reply(self, request: web.BaseRequest, call: Call) -> Reply:
         try:
             if request.body_exists:
+                if request.headers.get("Expect", "").lower() == "100-continue":
+                    await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
                 call.body = await request.read()
         except web.HTTPRequestEntityTooLarge:
             return of_error(TooLarge(f"limit is {MAX_BODY} bytes"))
