@@ -8,8 +8,8 @@ import asyncio
 import random
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
-from time import monotonic
 
+from kubesvc.aio.clock import Clock, SystemClock
 from kubesvc.dns import wire
 from kubesvc.dns.answers import Resolution
 from kubesvc.dns.cache import Cache, Cached, Freshness, Question
@@ -23,6 +23,10 @@ _log = log("dns.forward")
 MAX_FAILURES = 2
 PROBE_SECONDS = 0.5
 ANSWER_SECONDS = 2.0
+# An upstream that has said nothing for this long gets company.
+HEDGE_SECONDS = 0.3
+# A client waits this long for a fresh answer where a stale one could be had (RFC 8767, section 5).
+STALE_PATIENCE = 1.0
 TRIES = 3
 _RETRIABLE = frozenset((Rcode.SERVFAIL, Rcode.REFUSED, Rcode.NOTIMP, Rcode.FORMERR))
 
@@ -45,8 +49,17 @@ class Forwarding:
     """Resolves foreign names through `upstreams`, remembering what they say."""
 
     def __init__(
-        self, upstreams: Sequence[Upstream], cache: Cache, *, policy: str = "random", ask: Exchange = exchange
+        self,
+        upstreams: Sequence[Upstream],
+        cache: Cache,
+        *,
+        policy: str = "random",
+        ask: Exchange = exchange,
+        clock: Clock | None = None,
+        hedge_seconds: float = HEDGE_SECONDS,
     ) -> None:
+        self._clock = clock or SystemClock()
+        self._hedge_seconds = hedge_seconds
         self._health = [Health(upstream) for upstream in upstreams]
         self._cache = cache
         self._policy = policy
@@ -71,11 +84,14 @@ class Forwarding:
             self._fetch(question)
         if cached.resolution is not None and cached.freshness is not Freshness.STALE:
             return cached.resolution
-        resolution = await asyncio.shield(self._fetch(question))
-        if resolution.rcode == Rcode.SERVFAIL and cached.resolution is not None:
-            self._counts.served_stale += 1
-            return cached.resolution
-        return resolution
+        fetching = self._fetch(question)
+        if cached.resolution is None:
+            return await asyncio.shield(fetching)
+        await asyncio.wait([fetching], timeout=STALE_PATIENCE)
+        if fetching.done() and fetching.result().rcode != Rcode.SERVFAIL:
+            return fetching.result()
+        self._counts.served_stale += 1
+        return cached.resolution
 
     async def run(self) -> None:
         """Probe upstreams that are out until they are back; never returns."""
@@ -96,7 +112,7 @@ class Forwarding:
         return self._counts
 
     def _look_up(self, question: Question) -> Cached:
-        cached = self._cache.get(question, monotonic())
+        cached = self._cache.get(question, self._clock.monotonic())
         if cached.freshness in (Freshness.FRESH, Freshness.EXPIRING):
             self._counts.cache_hits += 1
         else:
@@ -113,24 +129,36 @@ class Forwarding:
         return task
 
     async def _ask_upstreams(self, question: Question) -> Resolution:
-        last = Resolution(Rcode.SERVFAIL)
-        for health in self._candidates():
-            try:
-                resolution = await self._ask_one(health, question)
-            except UpstreamFailed as err:
-                _log.debug("upstream failed", reason=err)
-                continue
-            if resolution.rcode not in _RETRIABLE:
-                self._cache.put(question, resolution, monotonic())
-                return resolution
-            last = resolution
-        failed = Resolution(last.rcode)
-        self._cache.put(question, failed, monotonic())
-        return failed
+        """Ask one upstream, and another as soon as it fails or beside it when it takes its time."""
+        waiting: dict[asyncio.Task[Resolution], Health] = {}
+        left = self._candidates()
+        failed = Resolution(Rcode.SERVFAIL)
+        try:
+            while left or waiting:
+                if left:
+                    health = left.pop(0)
+                    task = asyncio.get_running_loop().create_task(self._ask_one(health, question), name="exchange")
+                    waiting[task] = health
+                patience = self._hedge_seconds if left else None
+                done, _ = await asyncio.wait(waiting, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    del waiting[task]
+                    resolution = _result_of(task)
+                    if resolution is not None and resolution.rcode not in _RETRIABLE:
+                        self._cache.put(question, resolution, self._clock.monotonic())
+                        return resolution
+                    failed = Resolution(resolution.rcode) if resolution is not None else failed
+            self._cache.put(question, failed, self._clock.monotonic())
+            return failed
+        finally:
+            for task, health in waiting.items():
+                # Overtaken by one that was asked later: as good as no answer.
+                health.failures += 1
+                task.cancel()
 
     async def _ask_one(self, health: Health, question: Question) -> Resolution:
         name, qtype, dnssec_ok = question
-        before = monotonic()
+        before = self._clock.monotonic()
         try:
             resolution = await self._ask(health.upstream, name, qtype, dnssec_ok=dnssec_ok, timeout=ANSWER_SECONDS)
         except UpstreamFailed:
@@ -141,7 +169,7 @@ class Forwarding:
         if not health.is_up:
             _log.info("upstream is back", upstream=health.upstream)
         health.failures = 0
-        self._measure(monotonic() - before)
+        self._measure(self._clock.monotonic() - before)
         return resolution
 
     def _candidates(self) -> list[Health]:
@@ -168,6 +196,15 @@ class Forwarding:
         bucket = next((n for n, edge in enumerate(DURATION_BUCKETS) if seconds <= edge), len(DURATION_BUCKETS))
         self._counts.durations[bucket] += 1
         self._counts.seconds += seconds
+
+
+def _result_of(task: "asyncio.Task[Resolution]") -> Resolution | None:
+    """What a finished exchange brought; None for nothing."""
+    try:
+        return task.result()
+    except UpstreamFailed as err:
+        _log.debug("upstream failed", reason=err)
+        return None
 
 
 class Routes:

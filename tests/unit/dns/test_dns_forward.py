@@ -17,6 +17,7 @@ from kubesvc.dns.cache import Cache
 from kubesvc.dns.forward import Forwarding
 from kubesvc.dns.upstream import Upstream, UpstreamFailed, exchange, parse_resolv_conf, parse_upstream, read_upstreams
 from kubesvc.dns.wire import BadMessage, Rcode, Type
+from kubesvc.testing.clock import VirtualClock
 
 NAME = wire.name_from_text("example.com")
 A, B = Upstream("192.0.2.1"), Upstream("192.0.2.2")
@@ -166,11 +167,14 @@ class Asked:
         self.says = {A: says.get("a"), B: says.get("b")}
         self.calls: list[Upstream] = []
         self.gate: asyncio.Event | None = None
+        self.hangs: set[Upstream] = set()
 
     async def __call__(self, upstream: Upstream, name: bytes, qtype: int, **_: Any) -> Resolution:
         self.calls.append(upstream)
         if self.gate is not None:
             await self.gate.wait()
+        if upstream in self.hangs:
+            await asyncio.get_running_loop().create_future()
         says = self.says[upstream]
         if says is None:
             raise UpstreamFailed(f"{upstream}: dead")
@@ -181,8 +185,8 @@ GOOD = Resolution(Rcode.NOERROR, (records.address(NAME, 60, bytes((192, 0, 2, 1)
 FAILED = Resolution(Rcode.SERVFAIL)
 
 
-def forwarding(asked: Asked, *, size: int = 100, policy: str = "sequential") -> Forwarding:
-    return Forwarding([A, B], Cache(size=size), policy=policy, ask=asked)
+def forwarding(asked: Asked, *, size: int = 100, policy: str = "sequential", **more: Any) -> Forwarding:
+    return Forwarding([A, B], Cache(size=size), policy=policy, ask=asked, **more)
 
 
 async def test_a_dead_upstream_is_passed_over_and_then_left_out() -> None:
@@ -191,6 +195,28 @@ async def test_a_dead_upstream_is_passed_over_and_then_left_out() -> None:
     for _ in range(3):
         assert await forward.resolve(NAME, Type.A) == GOOD
     assert asked.calls == [A, B, A, B, B]
+
+
+async def test_a_slow_upstream_gets_company_and_is_left_out_when_overtaken() -> None:
+    asked = Asked(b=GOOD)
+    asked.hangs.add(A)
+    forward = forwarding(asked, size=0, hedge_seconds=0.001)
+    for _ in range(3):
+        assert await forward.resolve(NAME, Type.A) == GOOD
+    assert asked.calls == [A, B, A, B, B]
+
+
+async def test_a_stale_answer_is_better_than_none() -> None:
+    asked = Asked(a=Resolution(Rcode.NOERROR, (records.address(NAME, 1, bytes((192, 0, 2, 1))),)))
+    clock = VirtualClock()
+    forward = forwarding(asked, clock=clock)
+    fresh = await forward.resolve(NAME, Type.A)
+    asked.says[A] = None
+    await clock.advance(60)
+    stale = await forward.resolve(NAME, Type.A)
+    assert stale.answers[0].rdata == fresh.answers[0].rdata
+    assert stale.answers[0].ttl == 30
+    assert forward.counts().served_stale == 1
 
 
 async def test_a_servfail_is_asked_of_the_next() -> None:
