@@ -8,12 +8,18 @@ known here but asked of the store, where it is part of the same transaction as t
 from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_address
-from random import Random
+from typing import Protocol
 
 from kubesvc.api.addresses import Address, Network
 
 _TRIES = 16
 Taken = Callable[[int], bool]
+
+
+class Draw(Protocol):
+    """A source of random numbers, such as `random.Random`."""
+
+    def randrange(self, start: int, stop: int, /) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +29,7 @@ class Bands:
     size: int
     static: int
 
-    def pick(self, taken: Taken, random: Random) -> int | None:
+    def pick(self, taken: Taken, random: Draw) -> int | None:
         """A free number; None when all are taken."""
         if self.size > self.static:
             for _ in range(_TRIES):
@@ -34,11 +40,11 @@ class Bands:
         return found if found is not None else _first(range(self.static), taken)
 
 
-def _first_free(band: range, taken: Taken, random: Random) -> int | None:
+def _first_free(band: range, taken: Taken, random: Draw) -> int | None:
     """The first free number from a random start on, once around."""
     if not band:
         return None
-    start = random.randrange(len(band))
+    start = random.randrange(0, len(band))
     found = _first(band[start:], taken)
     return found if found is not None else _first(band[:start], taken)
 
@@ -72,7 +78,7 @@ class AddressRange:
     def first(self) -> Address:
         return self.network.network_address + 1
 
-    def pick(self, taken: Callable[[Address], bool], random: Random) -> Address | None:
+    def pick(self, taken: Callable[[Address], bool], random: Draw) -> Address | None:
         """A free address; None when the range is full."""
         base = int(self.first)
         number = self.bands.pick(lambda n: taken(self._address(base + n)), random)
@@ -95,7 +101,7 @@ class PortRange:
     def __str__(self) -> str:
         return f"{self.low}-{self.high}"
 
-    def pick(self, taken: Taken, random: Random) -> int | None:
+    def pick(self, taken: Taken, random: Draw) -> int | None:
         """A free port; None when all are taken."""
         bands = banded(self.high - self.low + 1, least=16, most=128, step=32)
         number = bands.pick(lambda n: taken(self.low + n), random)

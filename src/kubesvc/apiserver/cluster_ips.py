@@ -5,14 +5,13 @@ What is taken is therefore in the store, survives restarts, and is part of the t
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from random import Random
 
 from kubesvc.api import resources as r
 from kubesvc.api.addresses import Address, Family, family_of, parse_ip, parse_lenient_ip
 from kubesvc.api.service_strategy import is_headless, needs_cluster_ip
 from kubesvc.api.status import InternalError
 from kubesvc.api.validation import invalid, invalid_error
-from kubesvc.apiserver.allocator import AddressRange
+from kubesvc.apiserver.allocator import AddressRange, Draw
 from kubesvc.apiserver.documents import Document, timestamp, to_value
 from kubesvc.apiserver.keys import key_of
 from kubesvc.store import Backend, Write
@@ -28,7 +27,7 @@ class ClusterIPs:
     """Hands out addresses of the ranges there are at the time of each allocation."""
 
     def __init__(
-        self, backend: Backend, ranges: Callable[[], Sequence[AddressRange]], random: Random,
+        self, backend: Backend, ranges: Callable[[], Sequence[AddressRange]], random: Draw,
         now: Callable[[], datetime], new_uid: Callable[[], str],
     ) -> None:  # fmt: skip
         self._backend = backend

@@ -1,13 +1,12 @@
 """Node ports: each one that a Service has is a row `nodeports/30480` of the store naming it (KEP-3668)."""
 
 from collections.abc import Sequence
-from random import Random
 
 from kubesvc.api import resources as r
 from kubesvc.api.service_strategy import needs_health_check_port, needs_node_ports
 from kubesvc.api.status import InternalError
 from kubesvc.api.validation import invalid, invalid_error
-from kubesvc.apiserver.allocator import PortRange
+from kubesvc.apiserver.allocator import Draw, PortRange
 from kubesvc.apiserver.documents import Document, to_json
 from kubesvc.apiserver.keys import NODE_PORTS
 from kubesvc.store import Backend, Write
@@ -18,7 +17,7 @@ _TAKEN = "provided port is already allocated"
 class NodePorts:
     """Hands out ports of one range, which the health checks of load balancers share."""
 
-    def __init__(self, backend: Backend, ports: PortRange, random: Random) -> None:
+    def __init__(self, backend: Backend, ports: PortRange, random: Draw) -> None:
         self._backend = backend
         self._ports = ports
         self._random = random
