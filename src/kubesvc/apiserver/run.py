@@ -97,7 +97,8 @@ def _open(options: ApiServerOptions) -> SqliteBackend:
         hints = {
             "locked": "another API server runs on it; stop that one or name another --database",
             "not a database": "move it away to begin with an empty cluster, or name another --database",
-            "unable to open": "its directory must exist and be writable",
+            "No such file": "its directory must exist",
+            "Permission denied": "its directory must be writable",
         }
         hint = next((hint for words, hint in hints.items() if words in str(err)), "")
         raise CannotStart(str(err), hint) from err

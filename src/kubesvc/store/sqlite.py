@@ -47,16 +47,19 @@ class SqliteBackend:
         """
         connection = None
         try:
+            # Secrets are in it; SQLite gives its other files the same mode.
+            path.touch(mode=0o600)
             connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=0.5)
             _prepare(connection, max_pages)
             mvcc = Mvcc(keep_events=keep_events)
             meta = dict(connection.execute("SELECT name, value FROM meta"))
             rows = connection.execute("SELECT revision, key, value FROM log ORDER BY revision")
             mvcc.replay(rows, compacted=Revision(meta.get("compacted", 0)), revision=Revision(meta.get("revision", 0)))
-        except sqlite3.Error as err:
+        except (sqlite3.Error, OSError) as err:
             if connection:
                 connection.close()
-            raise StorageFailed(f"cannot open {path}: {err}") from err
+            why = (isinstance(err, OSError) and err.strerror) or err
+            raise StorageFailed(f"cannot open {path}: {why}") from err
         return cls(connection, mvcc)
 
     @property

@@ -108,6 +108,17 @@ async def test_a_full_disk_is_a_clear_refusal_and_applies_nothing(tmp_path: Path
         await store.commit([Write("a/again", body())])
 
 
+async def test_only_its_owner_reads_the_file(tmp_path: Path) -> None:
+    async with opened(tmp_path / "db") as store:
+        await store.commit([Write("a/x", body())])
+        assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
+
+
+def test_a_directory_that_is_missing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(StorageFailed, match=r"cannot open .*/none/db: No such file or directory"):
+        SqliteBackend.open(tmp_path / "none" / "db")
+
+
 async def test_a_second_server_on_the_same_file_is_refused(tmp_path: Path) -> None:
     async with opened(tmp_path / "db"):
         with pytest.raises(StorageFailed, match=r"cannot open .*db: database is locked"):
