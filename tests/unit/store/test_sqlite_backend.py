@@ -108,10 +108,14 @@ async def test_a_full_disk_is_a_clear_refusal_and_applies_nothing(tmp_path: Path
         await store.commit([Write("a/again", body())])
 
 
+def _modes(directory: Path) -> set[int]:
+    return {path.stat().st_mode & 0o777 for path in directory.iterdir()}
+
+
 async def test_only_its_owner_reads_the_file(tmp_path: Path) -> None:
     async with opened(tmp_path / "db") as store:
         await store.commit([Write("a/x", body())])
-        assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
+        assert _modes(tmp_path) == {0o600}
 
 
 def test_a_directory_that_is_missing_is_named(tmp_path: Path) -> None:
