@@ -1,10 +1,13 @@
 """Hostile bytes: never an exception, never an answer that another implementation cannot read."""
 
+from pathlib import Path
 from typing import Any
 
 import dns.exception
 import dns.message
+import dns.rcode
 import dns.rdatatype
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -119,6 +122,36 @@ def test_shortened_names_read_back_as_they_were(name: list[bytes], question: lis
         return
     message = bytes(12) + first + wire.Compressor(first).shorten(second)
     assert wire.read_name(message, 12 + len(first))[0] == second
+
+
+CAPTURED = [
+    (client, bytes.fromhex(message))
+    for client, message in (
+        line.split()
+        for line in (Path(__file__).parent / "data" / "captured_queries.txt").read_text().splitlines()
+        if not line.startswith("#")
+    )
+]
+
+
+@pytest.mark.parametrize(
+    ("client", "message"), CAPTURED, ids=[f"{client}-{n}" for n, (client, _) in enumerate(CAPTURED)]
+)
+def test_captured_queries_are_answered(server: Any, client: str, message: bytes) -> None:
+    fill(server)
+    check(server, message)
+    reply = dns.message.from_wire(server.raw(message))
+    assert reply.rcode() in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN)
+    assert dns.message.from_wire(message).is_response(reply)
+
+
+def test_captured_queries_with_any_one_byte_changed_harm_nothing(server: Any) -> None:
+    fill(server)
+    for _, message in CAPTURED:
+        for at in range(len(message)):
+            for value in (0, 1, 0x3F, 0x40, 0x7F, 0xC0, 0xFF):
+                check(server, message[:at] + bytes((value,)) + message[at + 1 :])
+            check(server, message[:at])
 
 
 def test_a_query_is_read_as_dnspython_reads_it() -> None:
