@@ -135,7 +135,7 @@ class Cluster:
         return self._run([*program, *args], input, check=check, timeout=timeout)
 
     def apply(self, manifest: Manifest, *, namespace: str = "default") -> str:
-        """Apply a manifest: YAML text, a path (a Path, or a name ending in .yaml, .yml or .json), an object, or several."""
+        """Apply a manifest: YAML text, a file (Path, or a name in .yaml, .yml, .json), an object, several."""
         if isinstance(manifest, Path) or (isinstance(manifest, str) and manifest.endswith(_MANIFEST_ENDINGS)):
             return self.kubectl("apply", "-n", namespace, "-f", str(manifest))
         if isinstance(manifest, dict):
