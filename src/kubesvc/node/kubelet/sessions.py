@@ -197,9 +197,9 @@ async def serve_attach(request: web.Request, worker: PodWorker, container: str) 
     finally:
         os.close(out_write)
         os.close(err_write)
-    await _converse_attached(session, worker, container, stdin, [out_read, err_read])
+    caller_left = await _converse_attached(session, stdin, [out_read, err_read])
     # The streams end a moment before the news of the process's end arrives.
-    if not session.disconnected.is_set():
+    if not caller_left:
         with suppress(TimeoutError):
             async with asyncio.timeout(_LAST_OUTPUT_SECONDS):
                 await worker.wait_end(container)
@@ -209,9 +209,8 @@ async def serve_attach(request: web.Request, worker: PodWorker, container: str) 
     return response
 
 
-async def _converse_attached(
-    session: Session, worker: PodWorker, container: str, stdin: int | None, outputs: list[int]
-) -> None:
+async def _converse_attached(session: Session, stdin: int | None, outputs: list[int]) -> bool:
+    """Both directions until the streams end, or (True) the caller leaves."""
     if stdin is not None and session.options.stdin:
         session.stdin = InputPipe(stdin)
         session.terminal = stdin if session.options.tty else None
@@ -228,6 +227,7 @@ async def _converse_attached(
         gone = asyncio.create_task(session.disconnected.wait(), name="attach caller")
         await asyncio.wait((done, gone), return_when=asyncio.FIRST_COMPLETED)
         gone.cancel()
+        return not done.done()
     finally:
         for task in (*pumps, listener):
             task.cancel()
