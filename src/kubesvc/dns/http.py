@@ -18,7 +18,7 @@ class Page(NamedTuple):
 Pages = Mapping[str, Callable[[], Awaitable[Page]]]
 
 
-async def serve_pages(host: str, port: int, pages: Pages) -> asyncio.Server:
+async def serve_pages(host: str | None, port: int, pages: Pages) -> asyncio.Server:
     """Serve `pages` by path until the returned server is closed; raises OSError when the port is taken."""
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -123,7 +123,8 @@ class Server:
             (self._options.ready_port, "/ready", self._ready_page),
             (self._options.metrics_port, "/metrics", self._metrics_page),
         )
-        host = "::" if ":" in self._options.bind else "0.0.0.0"
+        # None is every address of either family.
+        host = None if ":" in self._options.bind else "0.0.0.0"
         servers = [await serve_pages(host, port, {path: page}) for port, path, page in pages if port]
         try:
             yield

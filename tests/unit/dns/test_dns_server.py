@@ -79,10 +79,10 @@ class Running:
 
 @asynccontextmanager
 async def running(api: LocalTransport, *, wait: bool = True, **more: Any) -> AsyncIterator[Running]:
-    settings = {"lameduck": 0.0} | more
+    settings: dict[str, Any] = {"lameduck": 0.0, "bind": "127.0.0.1"} | more
     port, health, ready, metrics = (free_port() for _ in range(4))
     options = DnsOptions(
-        bind="127.0.0.1", port=port, health_port=health, ready_port=ready, metrics_port=metrics, **settings
+        port=port, health_port=health, ready_port=ready, metrics_port=metrics, **settings
     )  # fmt: skip
     server = Running(options, api)
     server.task = asyncio.create_task(run(options, client=Client(api)))
@@ -364,6 +364,16 @@ async def test_dig_reads_every_answer(api: LocalTransport) -> None:
                 f"_http._tcp.{WEB}. 5 IN SRV 0 100 80 {WEB}."
             ]
             assert await dig(server, transport, WEB, "AAAA") == []
+
+
+@pytest.mark.skipif(not Path("/proc/net/if_inet6").exists(), reason="no IPv6 here")
+async def test_several_addresses_of_both_families(api: LocalTransport) -> None:
+    async with running(api, bind="127.0.0.1,::1") as server:
+        query = dns.message.make_query(WEB, "A")
+        for how in (dns.asyncquery.udp, dns.asyncquery.tcp):
+            for address in ("127.0.0.1", "::1"):
+                reply = await how(query, address, port=server.options.port, timeout=DEADLINE)
+                assert str(reply.answer[0][0]) == "10.96.0.7"
 
 
 async def test_a_taken_port_is_named() -> None:

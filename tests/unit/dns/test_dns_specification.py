@@ -451,6 +451,14 @@ def test_a_slice_may_arrive_before_its_service(server: Any) -> None:
     assert server.ask("1.0.1.10.in-addr.arpa", "PTR").rcode == "NOERROR"
 
 
+def test_each_of_ten_thousand_services_answers_exactly_its_address(server: Any) -> None:
+    for n in range(10_000):
+        server.put(service(f"svc-{n}", namespace=f"ns-{n % 7}", cluster_ip=f"10.96.{n >> 8}.{n & 255}"))
+    for n in range(0, 10_000, 97):
+        name = f"svc-{n}.ns-{n % 7}.svc.cluster.local"
+        assert server.ask(name).answer == [f"{name}. 5 IN A 10.96.{n >> 8}.{n & 255}"]
+
+
 # Another domain, another TTL
 
 
