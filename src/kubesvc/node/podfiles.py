@@ -144,6 +144,7 @@ class PodFiles:
         termination = self.termination_log(container.name, attempt)
         termination.parent.mkdir(parents=True, exist_ok=True)
         termination.touch()
+        termination.chmod(0o666)
         path = container.termination_message_path or "/dev/termination-log"
         yield MountSpec(str(self.directory / "shm"), "/dev/shm")
         yield MountSpec(str(termination), path)

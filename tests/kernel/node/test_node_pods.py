@@ -3,9 +3,11 @@
 import asyncio
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 
 Document = dict[str, Any]
 
@@ -247,3 +249,39 @@ async def test_a_services_reply_from_a_pod_of_the_same_node_is_translated_back(
     assert world.container("client")["state"]["terminated"]["message"].startswith("web\n")
     assert hairpin.startswith(b"web\n")
     assert f"client: {world.options.node_ip}:".encode() in hairpin
+
+
+async def test_a_read_only_root_still_has_its_volumes(
+    world: Any, pod: Callable[..., Document], shell: Callable[..., Document]
+) -> None:
+    script = "touch /etc/x || touch /here/y && ls /here > /dev/termination-log"
+    container = shell(
+        script,
+        securityContext={"readOnlyRootFilesystem": True},
+        volumeMounts=[{"name": "v", "mountPath": "/here"}],
+    )
+    world.api.put(pod("strict", restartPolicy="Never", volumes=[{"name": "v", "emptyDir": {}}], container=container))
+
+    await world.until(lambda: world.status("strict").get("phase") in ("Succeeded", "Failed"))
+
+    assert world.container("strict")["state"]["terminated"].get("message") == "y\n"
+
+
+@pytest.mark.skipif(
+    len(Path("/proc/self/uid_map").read_text().split()) < 3
+    or int(Path("/proc/self/uid_map").read_text().split()[2]) < 2000,
+    reason="this user namespace has root alone: run the tests with sudo",
+)
+async def test_a_pod_may_run_as_somebody_else(
+    world: Any, pod: Callable[..., Document], shell: Callable[..., Document]
+) -> None:
+    context = {"runAsUser": 1234, "runAsGroup": 1235, "fsGroup": 1236}
+    script = "id -u; id -g; id -G; grep CapEff /proc/self/status"
+    container = shell(f"({script}) > /dev/termination-log")
+    world.api.put(pod("strict", restartPolicy="Never", securityContext=context, container=container))
+
+    await world.until(lambda: world.status("strict").get("phase") in ("Succeeded", "Failed"))
+
+    lines = world.container("strict")["state"]["terminated"]["message"].split("\n")
+    assert lines[:3] == ["1234", "1235", "1235 1236"]
+    assert int(lines[3].split()[1], 16) == 0

@@ -31,7 +31,7 @@ def build(spec: ContainerSpec, scratch: str) -> None:
     """
     libc.mount("", "/", "none", RECURSIVE | mounts.MNT_PRIVATE)
     table = mounts.mount_points()
-    root = _mount_root(scratch, read_only=spec.read_only_root)
+    root = _mount_root(scratch)
     for point in host_submounts(table, (*spec.hidden, scratch)):
         _bind_host_mount(point.path, root)
     for path in _PRIVATE:
@@ -47,6 +47,9 @@ def build(spec: ContainerSpec, scratch: str) -> None:
         bind(_OLD + mount.source, mount.target, read_only=mount.read_only)
     libc.umount(_OLD, DETACH)
     os.rmdir(_OLD)
+    if spec.read_only_root:
+        # Last, because the mounts above make the directories they need.
+        libc.mount("", "/", "none", BIND | mounts.REMOUNT | READ_ONLY | NO_DEVICES)
 
 
 def host_submounts(table: Iterable[MountPoint], hidden: Sequence[str]) -> list[MountPoint]:
@@ -58,20 +61,19 @@ def _below(path: str, directories: Iterable[str]) -> bool:
     return any(path == directory or path.startswith(directory.rstrip("/") + "/") for directory in directories)
 
 
-def _mount_root(scratch: str, *, read_only: bool) -> str:
+def _mount_root(scratch: str) -> str:
     _tmpfs(scratch, f"mode=755,size={WRITABLE_BYTES}")
     root = f"{scratch}/root"
     for name in ("upper", "work", "root"):
         os.mkdir(f"{scratch}/{name}", 0o755)
-    flags = NO_DEVICES | (READ_ONLY if read_only else 0)
     try:
-        _overlay("/", root, f"{scratch}/upper", f"{scratch}/work", flags)
+        _overlay("/", root, f"{scratch}/upper", f"{scratch}/work")
     except OSError:
-        _mount_pieces(scratch, root, flags)
+        _mount_pieces(scratch, root)
     return root
 
 
-def _mount_pieces(scratch: str, root: str, flags: int) -> None:
+def _mount_pieces(scratch: str, root: str) -> None:
     """The root directory by directory, where it cannot be had whole (in a user namespace its mounts are locked).
 
     A directory that cannot be overlaid either is bound read-only.
@@ -85,22 +87,22 @@ def _mount_pieces(scratch: str, root: str, flags: int) -> None:
         elif entry.is_dir():
             os.mkdir(target, 0o755)
             if entry.path not in _APART:
-                _mount_piece(scratch, entry, target, flags)
+                _mount_piece(scratch, entry, target)
 
 
-def _mount_piece(scratch: str, entry: os.DirEntry[str], target: str, flags: int) -> None:
+def _mount_piece(scratch: str, entry: os.DirEntry[str], target: str) -> None:
     upper, work = f"{scratch}/pieces/{entry.name}.upper", f"{scratch}/pieces/{entry.name}.work"
     os.mkdir(upper)
     os.mkdir(work)
     try:
-        _overlay(entry.path, target, upper, work, flags, ",userxattr")
+        _overlay(entry.path, target, upper, work, ",userxattr")
     except OSError:
         libc.mount(entry.path, target, "none", BIND | RECURSIVE)
         libc.mount_setattr(target, attributes=mounts.ATTR_READ_ONLY, recursive=True)
 
 
-def _overlay(lower: str, target: str, upper: str, work: str, flags: int, options: str = "") -> None:
-    libc.mount("overlay", target, "overlay", flags, f"lowerdir={lower},upperdir={upper},workdir={work}{options}")
+def _overlay(lower: str, target: str, upper: str, work: str, options: str = "") -> None:
+    libc.mount("overlay", target, "overlay", NO_DEVICES, f"lowerdir={lower},upperdir={upper},workdir={work}{options}")
 
 
 def _bind_host_mount(path: str, root: str) -> None:
