@@ -42,6 +42,17 @@ class Iptables:
         done = subprocess.run([self._base, "--version"], capture_output=True, text=True, check=False)
         return "nf_tables" in done.stdout
 
+    def check(self) -> None:
+        """Try whether the nat table can be had; raises IptablesError."""
+        done = subprocess.run(
+            [self._base, "-w", str(WAIT_SECONDS), "-t", "nat", "-S", "PREROUTING"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise IptablesError(_explain(self._base, done.stderr))
+
     async def restore(self, text: str) -> None:
         """Apply tables in iptables-save's format, each atomically, leaving other chains alone."""
         await self._run([self._restore, "--noflush", "-w", str(WAIT_SECONDS)], text)

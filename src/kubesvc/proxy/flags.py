@@ -4,6 +4,7 @@ import argparse
 import socket
 from pathlib import Path
 
+from kubesvc.proxy.config import ConfigError, options_from_document
 from kubesvc.proxy.options import LocalDetector, Mode, ProxyOptions
 
 
@@ -11,6 +12,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the proxy's flags to a parser."""
     add = parser.add_argument
     add("--kubeconfig", type=Path, help="how to reach the API (default: the in-cluster configuration)")
+    add(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="a KubeProxyConfiguration v1alpha1 file, as kube-proxy has it; its fields count more than flags",
+    )
     add("--hostname-override", default="", metavar="NAME", help="this node's name (default: the host's name)")
     add(
         "--proxy-mode",
@@ -90,8 +97,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def options_from(args: argparse.Namespace) -> ProxyOptions:
-    """The options that parsed flags say."""
-    return ProxyOptions(
+    """The options that parsed flags say; what a configuration file says counts more. Raises ConfigError."""
+    options = ProxyOptions(
         kubeconfig=args.kubeconfig,
         node_name=args.hostname_override or socket.gethostname().lower(),
         mode=Mode(args.proxy_mode),
@@ -110,6 +117,18 @@ def options_from(args: argparse.Namespace) -> ProxyOptions:
         metrics_bind=args.metrics_bind_address,
         cleanup=args.cleanup,
     )
+    if args.config is None:
+        return options
+    return options_from_document(_read(args.config), options)
+
+
+def _read(path: Path) -> object:
+    import yaml  # only where a file is used
+
+    try:
+        return yaml.safe_load(path.read_text())
+    except (OSError, yaml.YAMLError) as err:
+        raise ConfigError(f"{path}: {err}") from err
 
 
 def _list(text: str) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """The proxy's hands on the kernel: which backend, which families, which sysctls, whose rules to remove."""
 
+import os
 from pathlib import Path
 
 from kubesvc.observe import log
@@ -27,11 +28,8 @@ def open_backend(options: ProxyOptions, settings: RuleSettings) -> Backend:
 
 
 def remove_rules() -> list[str]:
-    """Remove every trace of every mode; what was removed."""
-    removed = []
-    for mode in Mode:
-        removed += _remove(mode)
-    return removed
+    """Remove every trace of every mode; what was removed. Raises BackendError where that is not permitted."""
+    return [*(f"nftables {family}" for family in remove_tables()), *remove_chains()]
 
 
 def remove_other_modes(mode: Mode) -> None:
@@ -53,20 +51,35 @@ def _remove(mode: Mode) -> list[str]:
 
 
 def prepare_kernel(options: ProxyOptions) -> None:
-    """Set the sysctls that rules rely on; what is not permitted or not there is only logged."""
-    wanted = {"net/ipv4/ip_forward": 1}
-    if Path("/proc/sys/net/ipv6/conf/all").exists():
-        wanted["net/ipv6/conf/all/forwarding"] = 1
+    """Set the sysctls that rules rely on (behaviour row 32); what cannot be set is only logged.
+
+    The size of the connection table belongs to the first network namespace alone: elsewhere it is read-only.
+    """
+    at_least = {"net/ipv4/ip_forward": 1, "net/ipv6/conf/all/forwarding": 1}
     if options.mode == Mode.IPTABLES and options.localhost_nodeports:
-        wanted["net/ipv4/conf/all/route_localnet"] = 1
-    for name, value in wanted.items():
-        _set(name, value)
+        at_least["net/ipv4/conf/all/route_localnet"] = 1
+    per_core = options.conntrack_max_per_core * (os.cpu_count() or 1)
+    at_least["net/netfilter/nf_conntrack_max"] = max(per_core, options.conntrack_min) if per_core else 0
+    exactly = {
+        "net/netfilter/nf_conntrack_tcp_timeout_established": options.tcp_established_seconds,
+        "net/netfilter/nf_conntrack_tcp_timeout_close_wait": options.tcp_close_wait_seconds,
+        "net/netfilter/nf_conntrack_tcp_be_liberal": int(options.tcp_be_liberal),
+    }
+    for name, value in at_least.items():
+        _set(name, value, least=True)
+    for name, value in exactly.items():
+        if value:
+            _set(name, value)
 
 
-def _set(name: str, value: int) -> None:
+def _set(name: str, value: int, *, least: bool = False) -> None:
     path = _SYSCTL / name
     try:
-        if int(path.read_text()) < value:
-            path.write_text(str(value))
+        current = int(path.read_text())
+        wanted = max(current, value) if least else value
+        if wanted != current:
+            path.write_text(str(wanted))
+    except FileNotFoundError:
+        return
     except (OSError, ValueError) as err:
-        _log.warning("sysctl not set", name=name.replace("/", "."), wanted=value, reason=err)
+        _log.debug("sysctl not set", name=name.replace("/", "."), reason=err)

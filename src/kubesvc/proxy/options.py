@@ -24,7 +24,10 @@ class LocalDetector(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ProxyOptions:
-    """Everything one proxy needs; addresses are `ADDRESS:PORT`, "" turns a server off."""
+    """Everything one proxy needs; addresses are `ADDRESS:PORT`, "" turns a server off.
+
+    Of the conntrack numbers, 0 leaves the kernel's own.
+    """
 
     kubeconfig: Path | None
     node_name: str
@@ -44,6 +47,9 @@ class ProxyOptions:
     metrics_bind: str = "127.0.0.1:10249"
     conntrack_max_per_core: int = 32768
     conntrack_min: int = 131072
+    tcp_established_seconds: int = 86400
+    tcp_close_wait_seconds: int = 3600
+    tcp_be_liberal: bool = False
     cleanup: bool = False
     ready_file: Path | None = None
     ready: Callable[[], None] | None = None

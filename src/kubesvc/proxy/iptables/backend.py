@@ -134,8 +134,10 @@ class IptablesBackend:
 def open_iptables(settings: RuleSettings, variant: str = "") -> IptablesBackend:
     """The backend of one family; raises BackendError where iptables cannot be used."""
     try:
-        return IptablesBackend(settings, Iptables(ipv6=settings.family is Family.IPV6, variant=variant))
-    except IptablesMissing as err:
+        iptables = Iptables(ipv6=settings.family is Family.IPV6, variant=variant)
+        iptables.check()
+        return IptablesBackend(settings, iptables)
+    except IptablesError as err:
         raise BackendError(str(err)) from err
 
 

@@ -28,6 +28,7 @@ CHUNK = 2000
 """Elements per transaction: each holds the kernel's lock for some 20 ms at most."""
 _PORTS_AT_ONCE = 150
 _REPAIRS = 3
+_DENIED = "nftables: permission denied (root, or CAP_NET_ADMIN in this network namespace, is needed)"
 
 OwnedChanges = tuple[ServicePortName | None, Changes]
 KernelElements = dict[ElementKey, Value]
@@ -41,7 +42,7 @@ class NftablesBackend:
         self._settings = settings
         self._nft = _open_nft()
         self._types = set_types(settings.family)
-        self._socket = ElementSocket(nft_family(settings.family), TABLE)
+        self._socket = _open_socket(settings.family)
         self._sticky: set[str] = set()
         self._handle = 0
         self._generation = 0
@@ -73,8 +74,10 @@ class NftablesBackend:
             return report
         if not self._adopted:
             self.compiler.adopt(found)
-        for name, plan in plans.items():
-            self._compile(name, plan, report)
+        for names in _parts(list(plans), _PORTS_AT_ONCE):
+            for name in names:
+                self._compile(name, plans[name], report)
+            await asyncio.sleep(0)
         self.compiler.forget()
         self._adopted = True
         await self._repair(report, (found, info))
@@ -131,7 +134,7 @@ class NftablesBackend:
                 found.update(from_kernel(set_, self._socket.list_elements(set_)))
             return found, info
         except Denied as err:
-            raise BackendError(f"nftables: {err} (root or CAP_NET_ADMIN is needed)") from err
+            raise BackendError(_DENIED) from err
         except (NetlinkError, InterruptedError, KeyError, ValueError, IndexError):
             return {}, TableInfo(0, "")
 
@@ -280,11 +283,28 @@ def _open_nft() -> Nft:
         raise BackendError(str(err)) from err
 
 
+def _open_socket(family: Family) -> ElementSocket:
+    """The netlink channel, tried once so that a missing privilege is said at the start."""
+    socket = ElementSocket(nft_family(family), TABLE)
+    try:
+        socket.table()
+    except Denied as err:
+        socket.close()
+        raise BackendError(_DENIED) from err
+    except NetlinkError as err:
+        socket.close()
+        raise BackendError(f"nftables is not usable in this kernel: {err}") from err
+    return socket
+
+
 def remove_tables() -> list[str]:
-    """Delete the proxy's tables of both families; return the families where there was one."""
+    """Delete the proxy's tables of both families; return the families where there was one. Raises BackendError."""
     removed = []
     for family in Family:
-        with ElementSocket(nft_family(family), TABLE) as socket:
+        socket = _open_socket(family)
+        try:
             if socket.delete_table():
                 removed.append(family.value)
+        finally:
+            socket.close()
     return removed
