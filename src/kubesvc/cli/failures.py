@@ -16,11 +16,16 @@ def explain(err: Exception) -> Refusal | None:
     from kubesvc.cluster.kubeconfig_files import KubeconfigError
     from kubesvc.cluster.ledger import ClusterError
     from kubesvc.cluster.topology import BadName
+    from kubesvc.proxy.backend import BackendError
+    from kubesvc.proxy.config import ConfigError
 
     if isinstance(err, ClusterError | CannotStart):
         return Refusal(str(err), err.hint)
-    if isinstance(err, BadName):
+    if isinstance(err, BadName | ConfigError):
         return Refusal(str(err), code=exits.USAGE)
+    if isinstance(err, BackendError):
+        code = exits.PRIVILEGE if "ermission denied" in str(err) else exits.FAILED
+        return Refusal(str(err), "kubesvc doctor says what this machine lacks", code=code)
     if isinstance(err, NoFreeNetwork | KubeconfigError):
         return Refusal(str(err))
     return _explain_client(err) or _explain_system(err)
