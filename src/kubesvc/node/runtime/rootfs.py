@@ -49,7 +49,9 @@ def build(spec: ContainerSpec, scratch: str) -> None:
     os.rmdir(_OLD)
     if spec.read_only_root:
         # Last, because the mounts above make the directories they need.
-        libc.mount("", "/", "none", BIND | mounts.REMOUNT | READ_ONLY | NO_DEVICES)
+        for point in mounts.mount_points():
+            if point.path == "/" or point.kind == "overlay":
+                libc.mount("", point.path, "none", BIND | mounts.REMOUNT | READ_ONLY | NO_DEVICES)
 
 
 def host_submounts(table: Iterable[MountPoint], hidden: Sequence[str]) -> list[MountPoint]:
