@@ -1,0 +1,182 @@
+"""The proxy when things go wrong: refused elements, lost API, kill -9, storms, very large Services."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from tests.kernel.proxy_net import PODS, Net, topology
+from tests.kernel.test_proxy_daemon import MODES, World, answers, inside, more_services, put, resource, web
+from tests.unit.proxy import proxy_behaviour as table
+from tests.unit.proxy.proxy_engines import Place, plans_of, tracker_of
+
+from kubesvc.linux import netns
+from kubesvc.proxy.nftables.backend import NftablesBackend, remove_tables
+from kubesvc.testing.builders import endpoint_slice, service
+
+pytestmark = [pytest.mark.kernel, pytest.mark.skipif(os.geteuid() != 0, reason="makes network namespaces: run as root")]
+
+
+@pytest.fixture(scope="module")
+def net() -> Iterator[Net]:
+    with topology() as made:
+        yield made
+
+
+def guarded(name: str, cluster_ip: str, ranges: str) -> dict[str, Any]:
+    """A Service that shares its load-balancer address and port with others of its kind."""
+    made = service(name, port=80, cluster_ip=cluster_ip, load_balancer_ips=("203.0.113.77",))
+    made["spec"]["loadBalancerSourceRanges"] = [ranges]
+    return made
+
+
+def test_a_service_whose_elements_the_kernel_refuses_costs_only_itself(net: Net) -> None:
+    async def story(world: World) -> None:
+        put(world, *web(), guarded("first", "10.96.2.1", "10.0.0.0/8"))
+        put(world, *(endpoint_slice(name, f"{PODS['pod-a']}@node-a", port=8080) for name in ("first", "second")))
+        async with world.proxy():
+            # Ranges of one address and port that overlap without being equal are refused by the kernel.
+            put(world, guarded("second", "10.96.2.2", "10.1.0.0/16"))
+            put(world, service("third", port=80, cluster_ip="10.96.2.3"))
+            await world.until(lambda: reported(world))
+            assert await world.ask("outside", "10.96.2.3", 80) == "refused"
+            assert (await world.ask("outside", "10.96.2.1", 80)).startswith("pod-a")
+            assert await answers(world)
+
+            world.api.remove(resource("services"), "first", "default")
+            put(world, guarded("second", "10.96.2.2", "10.2.0.0/16"))
+            await world.until(lambda: second_answers(world))
+
+    async def reported(world: World) -> bool:
+        events = world.api.documents(resource("events"))
+        return any(e["reason"] == "FailedToSyncRules" and e["involvedObject"]["name"] == "second" for e in events)
+
+    async def second_answers(world: World) -> bool:
+        return (await world.ask("outside", "10.96.2.2", 80, timeout=0.1)).startswith("pod-a")
+
+    inside(net, "nftables", story)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_rules_stay_while_the_api_is_away_and_follow_when_it_is_back(net: Net, mode: str) -> None:
+    async def story(world: World) -> None:
+        put(world, *web())
+        async with world.proxy():
+            world.api.set_reachable(reachable=False)
+            put(world, endpoint_slice("web", f"{PODS['pod-b']}@node-a", port=8080))
+            assert await answers(world)
+            world.api.set_reachable(reachable=True)
+            await world.until(lambda: only_pod_b(world))
+
+            world.api.compact()
+            put(world, *web(f"{PODS['pod-a']}@node-a"))
+            world.api.break_watches()
+            await world.until(lambda: only_pod_a(world))
+
+    inside(net, mode, story)
+
+
+async def only_pod_a(world: World) -> bool:
+    return {(await world.ask("outside", table.CLUSTER_IP, 80)).split()[0] for _ in range(6)} == {"pod-a"}
+
+
+async def only_pod_b(world: World) -> bool:
+    return {(await world.ask("outside", table.CLUSTER_IP, 80)).split()[0] for _ in range(6)} == {"pod-b"}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_storm_of_changes_ends_in_the_right_rules(net: Net, mode: str) -> None:
+    async def story(world: World) -> None:
+        put(world, *web())
+        async with world.proxy():
+            for step in range(3000):
+                put(world, endpoint_slice("web", *table.LOCAL_AND_REMOTE[: step % 4], port=8080))
+                if step % 10 == 0:
+                    await asyncio.sleep(0)
+            put(world, endpoint_slice("web", f"{PODS['pod-a']}@node-a", port=8080))
+            await world.until(lambda: only_pod_a(world))
+
+    inside(net, mode, story)
+
+
+def test_a_service_with_five_thousand_endpoints(net: Net) -> None:
+    async def story(world: World) -> None:
+        others = [f"{PODS['pod-a']}@node-a"] + [f"10.244.{100 + n // 250}.{n % 250 + 1}@node-b" for n in range(4999)]
+        put(world, service("web", port=80, target_port=8080, cluster_ip=table.CLUSTER_IP))
+        for start in range(0, 5000, 1000):
+            put(world, endpoint_slice("web", *others[start : start + 1000], port=8080, name=f"web-{start}"))
+        async with world.proxy():
+            elements = await world.run("nft", "list", "map", "ip", "kubesvc-proxy", "endpoints-tcp")
+            assert elements.count("8080") == 5000
+            for start in range(0, 5000, 1000):
+                world.api.remove(resource("endpointslices"), f"web-{start}", "default")
+            put(world, endpoint_slice("web", f"{PODS['pod-a']}@node-a", port=8080))
+            await world.until(lambda: only_pod_a(world))
+
+    inside(net, "nftables", story)
+
+
+def test_a_proxy_killed_while_it_writes_leaves_what_the_next_one_mends(net: Net) -> None:
+    place = Place()
+    states = [[*web(*table.LOCAL_AND_REMOTE[: 1 + n]), *more_services()] for n in range(3)]
+    wanted = plans_of(tracker_of(place, states[0]))
+    with netns.entered(net.name("node")):
+        try:
+            for round_ in range(5):
+                _write_until_killed(place, states, after=0.02 + 0.01 * round_)
+                backend = NftablesBackend(place.settings)
+                asyncio.run(backend.full_sync(wanted))
+                again = asyncio.run(backend.full_sync(wanted))
+                backend.close()
+                assert again.writes == 0
+                assert net.ask("outside", table.CLUSTER_IP, 80).startswith("pod-a")
+        finally:
+            remove_tables()
+
+
+def _write_until_killed(place: Place, states: list[list[Any]], *, after: float) -> None:
+    """A child that changes rules as fast as it can, and is killed with SIGKILL after some seconds."""
+    plans = [plans_of(tracker_of(place, state)) for state in states]
+    ready, begun = os.pipe()
+    child = os.fork()
+    if child == 0:
+        backend = NftablesBackend(place.settings)
+        asyncio.run(backend.full_sync(plans[0]))
+        os.write(begun, b"!")
+        while True:
+            for plan in plans:
+                asyncio.run(backend.sync(plan))
+    os.read(ready, 1)
+    signal.sigtimedwait((), after)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    os.close(ready)
+    os.close(begun)
+
+
+def test_node_ports_answer_on_loopback_in_iptables_mode(net: Net) -> None:
+    async def story(world: World) -> None:
+        put(world, *web())
+        async with world.proxy():
+            assert (await world.ask("node", "127.0.0.1", table.NODE_PORT)).split()[0] in PODS
+
+    inside(net, "iptables", story)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_both_families_at_once(net: Net, mode: str) -> None:
+    async def story(world: World) -> None:
+        both = service("web", port=80, target_port=8080, cluster_ip=table.CLUSTER_IP)
+        both["spec"] |= {"clusterIPs": [table.CLUSTER_IP, "fd00:96::a"], "ipFamilies": ["IPv4", "IPv6"]}
+        put(world, both, endpoint_slice("web", f"{PODS['pod-a']}@node-a", port=8080))
+        put(world, endpoint_slice("web", "fd00:244:1::3@node-a", port=8080, name="web-6"))
+        families: dict[str, Any] = {"cluster_cidr": "10.244.0.0/16,fd00:244::/32"}
+        async with world.proxy(service_cidrs=("10.96.0.0/16", "fd00:96::/112"), **families):
+            assert (await world.ask("outside", table.CLUSTER_IP, 80)).startswith("pod-a")
+            assert (await world.ask("pod-a", "fd00:96::a", 80)).startswith("pod-b fd00:244:1::2")
+            assert await world.ask("pod-a", "fd00:96::a", 81) == "refused"
+            assert await world.ask("pod-a", "fd00:96::b", 80, timeout=0.2) == "silence"
+
+    inside(net, mode, story)
