@@ -41,8 +41,20 @@ def canonical(text: str, family: Family) -> str | None:
     return str(address)
 
 
+_OCTETS = frozenset(map(str, range(256)))
+_SPECIAL = frozenset(map(str, (0, 127, 169, *range(224, 256))))
+
+
+def _plainly_usable(text: str) -> bool:
+    """Whether this is an IPv4 address in its usual form and far from every special range; False may be wrong."""
+    octets = text.split(".")
+    return len(octets) == 4 and _OCTETS.issuperset(octets) and octets[0] not in _SPECIAL
+
+
 def usable_endpoint(text: str, family: Family) -> str | None:
     """Like `canonical`, but refuses what can never be an endpoint: loopback, link-local, multicast, unspecified."""
+    if family is Family.IPV4 and _plainly_usable(text):
+        return text  # as nearly all are, by the hundred thousand
     address = _parse(text)
     if address is None or (address.version == 4) is not (family is Family.IPV4):
         return None

@@ -1,6 +1,7 @@
 """EndpointSlices -> endpoints per port (behaviour rows 7 to 9)."""
 
 from collections.abc import Iterable, Mapping
+from sys import intern
 
 from kubesvc.api import views
 from kubesvc.proxy.addresses import usable_endpoint
@@ -52,7 +53,7 @@ def _endpoint(address: str, port: int, endpoint: views.Endpoint) -> Endpoint:
     return Endpoint(
         ip=address,
         port=port,
-        node=endpoint.node_name or "",
+        node=intern(endpoint.node_name or ""),
         ready=conditions.ready is not False,
         serving=conditions.serving if conditions.serving is not None else conditions.ready is not False,
         terminating=conditions.terminating is True,

@@ -21,6 +21,8 @@ class FamilyProxy:
         self.plans: dict[ServicePortName, PortPlan] = {}
         self.health: dict[Key, HealthCheck] = {}
         self.refused: dict[ServicePortName, str] = {}
+        self.without_local: dict[str, set[ServicePortName]] = {"internal": set(), "external": set()}
+        """Ports of a Local policy, by direction, that have endpoints but none on this node."""
         self.deleted_flows = 0
         self.needs_full = True
         self._flows = flows
@@ -92,6 +94,10 @@ class FamilyProxy:
             old = self.plans.pop(name, None) if plan is None else self.plans.get(name)
             if plan is not None:
                 self.plans[name] = plan
+            for direction, names in self.without_local.items():
+                names.discard(name)
+                if plan is not None and _lacks_local(plan, direction):
+                    names.add(name)
             stale = stale_flows(old, plan)
             if stale is not None:
                 self._stale.add(stale)
@@ -119,3 +125,9 @@ class FamilyProxy:
             )
         ]
         self.deleted_flows += sum(self._flows.delete(flow) for flow in found)
+
+
+def _lacks_local(plan: PortPlan, direction: str) -> bool:
+    service = plan.service
+    policy = service.internal_local if direction == "internal" else service.external_local and service.external
+    return policy and plan.any_usable and not plan.local

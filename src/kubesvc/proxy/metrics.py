@@ -4,12 +4,13 @@ from kubesvc.observe import Registry
 
 _SYNC_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 _PROGRAMMING_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
+_FAILURES = {"nftables": "nftables_sync", "iptables": "iptables_restore"}
 
 
 class ProxyMetrics:
     """One proxy's registry; families are told apart by the label `ip_family`."""
 
-    def __init__(self) -> None:
+    def __init__(self, mode: str) -> None:
         self.registry = Registry()
         family = ("ip_family",)
         histogram, counter, gauge = self.registry.histogram, self.registry.counter, self.registry.gauge
@@ -46,16 +47,10 @@ class ProxyMetrics:
             ("ip_family", "traffic_policy"),
         )
         self.sync_failures = counter(
-            "kubeproxy_sync_proxy_rules_nftables_sync_failures_total", "Syncs that the kernel refused.", family
-        )
-        self.restore_failures = counter(
-            "kubeproxy_sync_proxy_rules_iptables_restore_failures_total", "Restores that iptables refused.", family
+            f"kubeproxy_sync_proxy_rules_{_FAILURES[mode]}_failures_total", "Syncs that were refused.", family
         )
         self.conntrack_deleted = counter(
             "kubeproxy_conntrack_reconciler_deleted_entries_total", "Stale flows deleted.", family
-        )
-        self.conntrack_duration = histogram(
-            "kubeproxy_conntrack_reconciler_sync_duration_seconds", "Time to look for stale flows.", family
         )
         self.healthz = counter("kubeproxy_proxy_healthz_total", "Answers of /healthz.", ("code",))
         self.livez = counter("kubeproxy_proxy_livez_total", "Answers of /livez.", ("code",))

@@ -158,6 +158,8 @@ class Proxier:
         for family in self.families:
             label = family.tracker.family.value
             self._metrics.last_sync.set(now.timestamp(), label)
+            for direction, names in family.without_local.items():
+                self._metrics.no_local_endpoints.set(len(names), label, direction)
             for trigger in triggers:
                 self._metrics.network_programming.observe(max(now.timestamp() - trigger, 0.0), label)
         for informer in (self._services, self._slices):

@@ -14,10 +14,12 @@ from kubesvc.client import Client, EventRecorder, Informer
 from kubesvc.linux.conntrack import ConntrackSocket
 from kubesvc.observe import log
 from kubesvc.proxy.backend import Backend
+from kubesvc.proxy.early import serve_critical
 from kubesvc.proxy.endpoints import LABEL_HEADLESS
 from kubesvc.proxy.family import FamilyProxy
 from kubesvc.proxy.health import Health
 from kubesvc.proxy.kernel import open_backend, prepare_kernel, remove_other_modes, remove_rules, supported_families
+from kubesvc.proxy.memory import keep_service, keep_slice, rare_collections, settle
 from kubesvc.proxy.metrics import ProxyMetrics
 from kubesvc.proxy.model import Complaint, HealthCheck
 from kubesvc.proxy.options import LocalDetector, Mode, ProxyOptions
@@ -54,6 +56,7 @@ async def run_with_client(options: ProxyOptions, client: Client) -> None:
     """The same on a client that the caller owns."""
     clock = SystemClock()
     with contextlib.ExitStack() as stack:
+        stack.enter_context(rare_collections())
         remove_other_modes(Mode(options.mode))
         prepare_kernel(options)
         backends: list[Backend] = []
@@ -75,11 +78,13 @@ class _Daemon:
     def __init__(self, options: ProxyOptions, client: Client, families: list[FamilyProxy], clock: SystemClock) -> None:
         self._options, self._client, self._families, self._clock = options, client, families, clock
         self._health = Health(patience=2 * options.sync_period)
-        self._metrics = ProxyMetrics()
+        self._metrics = ProxyMetrics(str(Mode(options.mode)))
         self._events = EventRecorder(client, "kube-proxy", host=options.node_name, clock=clock)
         self._informers = (
-            Informer(client, SERVICES, views.Service, label_selector=f"!{LABEL_PROXY_NAME}"),
-            Informer(client, ENDPOINTSLICES, views.EndpointSlice, label_selector=f"!{LABEL_HEADLESS}"),
+            Informer(client, SERVICES, views.Service, label_selector=f"!{LABEL_PROXY_NAME}", retain=keep_service),
+            Informer(
+                client, ENDPOINTSLICES, views.EndpointSlice, label_selector=f"!{LABEL_HEADLESS}", retain=keep_slice
+            ),
             Informer(client, NODES, views.Node, field_selector=f"metadata.name={options.node_name}"),
         )
         self._proxier = Proxier(
@@ -98,6 +103,7 @@ class _Daemon:
         try:
             for server in servers:
                 await server.start()
+            await serve_critical(self._client, self._families, self._options.node_name, self._configure)
             async with asyncio.TaskGroup() as group:
                 for informer in self._informers:
                     group.create_task(informer.run(), name=f"proxy-watch-{informer.resource.plural}")
@@ -120,6 +126,7 @@ class _Daemon:
     async def _announce(self) -> None:
         """Say that the rules are in force, once."""
         await self._proxier.first_sync.wait()
+        settle()
         if self._options.ready_file:
             _touch(self._options.ready_file)
         if self._options.ready:

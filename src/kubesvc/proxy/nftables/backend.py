@@ -18,7 +18,7 @@ from kubesvc.proxy.model import Family, PortPlan, ServicePortName
 from kubesvc.proxy.nftables.compile import sticky_chains_in
 from kubesvc.proxy.nftables.compiler import Compiler, Full
 from kubesvc.proxy.nftables.elements import Changes, ElementKey, Value
-from kubesvc.proxy.nftables.layout import COMMENT, fingerprint, replace_text, table_text
+from kubesvc.proxy.nftables.layout import COMMENT, MARK, mark_of, replace_text, table_text
 from kubesvc.proxy.nftables.schema import from_kernel, set_types, to_kernel
 from kubesvc.proxy.nftables.sticky import replace_sticky
 from kubesvc.proxy.nftables.syntax import TABLE, nft_family
@@ -50,8 +50,11 @@ class NftablesBackend:
         self._adopted = False
 
     async def preload(self, plans: Mapping[ServicePortName, PortPlan]) -> None:
-        _, info = self._read()
-        if info is None:
+        try:
+            present = self._socket.table() is not None
+        except Denied as err:
+            raise BackendError(f"nftables: {err} (root or CAP_NET_ADMIN is needed)") from err
+        if not present:
             await self._load(plans, SyncReport())
 
     async def sync(self, changes: Mapping[ServicePortName, PortPlan | None]) -> SyncReport:
@@ -158,11 +161,12 @@ class NftablesBackend:
     def _make_table(self, found: KernelElements, info: TableInfo | None, report: SyncReport) -> KernelElements:
         """Make sure of the static table; return the elements that are in it afterwards."""
         kept = sticky_chains_in(found)
-        if info is not None and info.comment == COMMENT + fingerprint(self._settings):
+        marks = [name for name in self._socket.chains() if name.startswith(MARK)] if info is not None else []
+        if marks == [mark_of(self._settings)]:
             self._sticky |= kept
         else:
             needed = kept | {str(value) for key, value in self.compiler.ledger.items() if key[0] == "sticky"}
-            if info is not None and info.comment.startswith(COMMENT) and self._swap_rules(needed):
+            if info is not None and info.comment.startswith(COMMENT) and self._swap_rules(needed, marks):
                 pass
             else:
                 found = {}
@@ -173,9 +177,9 @@ class NftablesBackend:
         self._remember()
         return found
 
-    def _swap_rules(self, sticky: set[str]) -> bool:
+    def _swap_rules(self, sticky: set[str], marks: list[str]) -> bool:
         try:
-            self._nft.run(replace_text(self._settings, sticky))
+            self._nft.run(replace_text(self._settings, sticky, marks))
         except NftError:
             return False  # maps of another shape: the table has to be made anew
         return True

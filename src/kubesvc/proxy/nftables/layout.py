@@ -53,21 +53,31 @@ from kubesvc.proxy.nftables.syntax import (
 from kubesvc.proxy.rules import RuleSettings
 
 AFFINITY_SIZE = 262144
-COMMENT = "kubesvc layout "
+COMMENT = "made by kubesvc proxy"
+MARK = "layout-"
 
 
 def table_text(settings: RuleSettings, sticky: Iterable[str] = ()) -> str:
     """The whole static table in nft's language; `sticky` names affinity chains needed from the start."""
     extra = dict.fromkeys(text for name in sticky for text in sticky_chains(settings.family, name))
-    comment = f'  comment "{COMMENT}{fingerprint(settings)}"'
-    return table(settings.family, comment, *_body(settings), *extra)
+    comment = f'  comment "{COMMENT}"'
+    return table(settings.family, comment, *_body(settings), chain(mark_of(settings)), *extra)
 
 
-def replace_text(settings: RuleSettings, sticky: Iterable[str] = ()) -> str:
-    """Commands that swap the rules of an existing table in one transaction and keep its elements."""
+def replace_text(settings: RuleSettings, sticky: Iterable[str] = (), marks: Iterable[str] = ()) -> str:
+    """Commands that swap the rules of an existing table in one transaction and keep its elements.
+
+    `marks` are the empty chains that named the layout until now.
+    """
     ip = nft_family(settings.family)
     flushed = "".join(f"flush set {ip} {TABLE} {name}\n" for name in ("pods", "service-cidrs", "node-port-addresses"))
-    return f"flush table {ip} {TABLE}\n{flushed}{table_text(settings, sticky)}"
+    unmarked = "".join(f"delete chain {ip} {TABLE} {mark}\n" for mark in marks)
+    return f"flush table {ip} {TABLE}\n{flushed}{unmarked}{table_text(settings, sticky)}"
+
+
+def mark_of(settings: RuleSettings) -> str:
+    """The empty chain whose name says which layout is in force: unlike a comment, it can be exchanged."""
+    return f"{MARK}{fingerprint(settings)}"
 
 
 def fingerprint(settings: RuleSettings) -> str:
