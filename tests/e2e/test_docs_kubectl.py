@@ -1,5 +1,6 @@
 """The verbs of the real kubectl, one by one: what the support table says of them is shown here."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -252,6 +253,21 @@ def test_what_the_server_says_of_itself(cluster: Cluster) -> None:
 
 def test_what_is_not_offered_is_refused_in_a_sentence(web: Kubectl) -> None:
     assert "WebSocket" in refusal(web, "port-forward", "deployment/web", ":8080")
+    pod = web("get", "pods", "-o", "name").split()[0]
+    assert "ephemeral containers are disabled" in refusal(web, "debug", pod, "--image=kubesvc/host", "--", "true")
     assert "Metrics API not available" in refusal(web, "top", "pods")
     assert "could not find the requested resource" in refusal(web, "autoscale", "deployment", "web", "--max=3")
     assert "could not find the requested resource" in refusal(web, "create", "job", "once", "--image=kubesvc/host")
+
+
+def test_a_further_range_of_service_addresses_is_allocated_from(kubectl: Kubectl) -> None:
+    spec = {"cidrs": ["10.97.0.0/24"]}
+    further = {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "ServiceCIDR",
+        "metadata": {"name": "further"},
+        "spec": spec,
+    }
+    kubectl("apply", "-f", "-", input=json.dumps(further))
+    kubectl("create", "service", "clusterip", "chosen", "--tcp=80", "--clusterip=10.97.0.77")
+    assert "10.97.0.77" in kubectl("get", "ipaddresses")

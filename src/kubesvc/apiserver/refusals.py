@@ -1,5 +1,7 @@
 """The refusals of the API in its own words."""
 
+from typing import Any
+
 from kubesvc.api.resources import Resource
 from kubesvc.api.status import (
     AlreadyExists,
@@ -21,6 +23,10 @@ class PathNotFound(ApiError):
     """A path that names nothing at all."""
 
     code, reason = 404, "NotFound"
+
+    def to_status(self) -> dict[str, Any]:
+        # kubectl debug reads the name in the details of such an answer without a look whether there are any.
+        return {**super().to_status(), "details": {}}
 
 
 def path_not_found() -> ApiError:
