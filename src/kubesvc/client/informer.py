@@ -56,7 +56,9 @@ class Informer(Generic[T]):
 
     An object that does not decode as `view` is reported to `on_bad_object` with its key (None where
     not even that could be read) and the reason; what was cached of it before stays. `transform` may
-    trade an object for a smaller one of the same view before it is cached.
+    trade an object for a smaller one of the same view before it is cached. `retain` does so after
+    subscribers have seen it whole, for consumers that keep what they need themselves; with it, the
+    objects of the first list reach subscribers one by one, before the list is complete.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class Informer(Generic[T]):
         clock: Clock | None = None,
         on_bad_object: OnBadObject | None = None,
         transform: Callable[[T], T] | None = None,
+        retain: Callable[[T], T] | None = None,
     ) -> None:
         self.resource = resource
         self.synced = asyncio.Event()
@@ -83,6 +86,7 @@ class Informer(Generic[T]):
         self._clock = clock or SystemClock()
         self._on_bad_object = on_bad_object
         self._transform = transform or (lambda obj: obj)
+        self._retain = retain
         self._view = view
         self._decoder = msgspec.json.Decoder(view)
         self._objects: dict[Key, T] = {}
@@ -160,6 +164,7 @@ class Informer(Generic[T]):
         """Gather the initial events of a watch-list up to the bookmark that ends them."""
         fresh: dict[Key, T] = {}
         kept: set[Key | None] = set()
+        at_once = self._retain is not None and not self._objects
         async for event in events:
             self.last_contact = self._clock.monotonic()
             if event.type == "BOOKMARK":
@@ -176,7 +181,11 @@ class Informer(Generic[T]):
             if event.type == "DELETED":
                 fresh.pop(_key(obj.metadata), None)
             else:
-                fresh[_key(obj.metadata)] = self._transform(obj)
+                key = _key(obj.metadata)
+                fresh[key] = self._transform(obj)
+                if at_once:
+                    self._store(key, fresh[key])
+                    fresh[key] = self._objects[key]
         raise ConnectionFailed(f"watch of {self.resource.plural} ended before its initial events did")
 
     def _replace(self, fresh: dict[Key, T], kept: set[Key | None], resource_version: str) -> None:
@@ -218,7 +227,7 @@ class Informer(Generic[T]):
                 return
             del self._objects[key]
         else:
-            self._objects[key] = new
+            self._objects[key] = self._retain(new) if self._retain else new
         for handler in self._handlers:
             handler(key, old, new)
 

@@ -18,9 +18,10 @@ __all__ = ["Element", "ElementSocket", "Field", "Item", "SetType", "TableInfo", 
 
 SUBSYSTEM = 10
 _FAMILIES = {"ip": socket.AF_INET, "ip6": socket.AF_INET6}
-_GETTABLE, _DELTABLE, _GETRULE, _NEWSETELEM, _GETSETELEM, _DELSETELEM, _GETGEN = (
-    SUBSYSTEM << 8 | command for command in (1, 2, 7, 12, 13, 14, 16)
+_GETTABLE, _DELTABLE, _GETCHAIN, _GETRULE, _NEWSETELEM, _GETSETELEM, _DELSETELEM, _GETGEN = (
+    SUBSYSTEM << 8 | command for command in (1, 2, 4, 7, 12, 13, 14, 16)
 )
+_CHAIN_TABLE, _CHAIN_NAME = 1, 3
 _ELEM_TABLE, _ELEM_SET, _ELEM_ELEMENTS = 1, 2, 3
 _TABLE_NAME, _TABLE_USE, _TABLE_HANDLE, _TABLE_USERDATA = 1, 3, 4, 6
 
@@ -79,6 +80,16 @@ class ElementSocket(NfnetlinkSocket):
     def generation(self) -> int:
         """The number of the newest transaction of anybody in this namespace."""
         return read_generation(self)
+
+    def chains(self) -> list[str]:
+        """The names of the table's chains; listed again when somebody's transaction came between."""
+        while True:
+            try:
+                found = list(self.dump(Message(_GETCHAIN, 0, self._family, b""), self._what))
+            except InterruptedError:
+                continue
+            chains = [parse_attributes(each) for each in found]
+            return [wire.text(each[_CHAIN_NAME]) for each in chains if wire.text(each[_CHAIN_TABLE]) == self._table]
 
     def count_rules(self) -> int:
         """How many rules the table has; counted again when somebody's transaction came between."""
