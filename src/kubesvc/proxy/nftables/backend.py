@@ -15,6 +15,7 @@ from kubesvc.linux.nft import Nft, NftError
 from kubesvc.linux.nft_elements import ElementSocket, TableInfo
 from kubesvc.proxy.backend import BackendError, SyncReport
 from kubesvc.proxy.model import Family, PortPlan, ServicePortName
+from kubesvc.proxy.nftables.chunks import OwnedChanges, chunks
 from kubesvc.proxy.nftables.compile import sticky_chains_in
 from kubesvc.proxy.nftables.compiler import Compiler, Full
 from kubesvc.proxy.nftables.elements import Changes, ElementKey, Value
@@ -24,13 +25,10 @@ from kubesvc.proxy.nftables.sticky import replace_sticky
 from kubesvc.proxy.nftables.syntax import TABLE, nft_family
 from kubesvc.proxy.rules import RuleSettings
 
-CHUNK = 2000
-"""Elements per transaction: each holds the kernel's lock for some 20 ms at most."""
 _PORTS_AT_ONCE = 150
 _REPAIRS = 3
 _DENIED = "nftables: permission denied (root, or CAP_NET_ADMIN in this network namespace, is needed)"
 
-OwnedChanges = tuple[ServicePortName | None, Changes]
 KernelElements = dict[ElementKey, Value]
 
 
@@ -211,7 +209,7 @@ class NftablesBackend:
                     self._rules = self._socket.count_rules()
 
     async def _write(self, owned: Sequence[OwnedChanges], report: SyncReport) -> None:
-        for chunk in _chunks(owned):
+        for chunk in chunks(owned):
             deletes = [(owner, item) for owner, changes in chunk for item in changes.deletes]
             adds = [(owner, item) for owner, changes in chunk for item in changes.adds]
             try:
@@ -249,35 +247,6 @@ def _parts(names: list[ServicePortName], size: int) -> Iterable[list[ServicePort
 
 def _addresses_first(item: tuple[ElementKey, Value]) -> tuple[bool, str]:
     return item[0][0] not in ("services", "node-ports"), str(item[0][0])
-
-
-def _chunks(owned: Iterable[OwnedChanges]) -> Iterable[list[OwnedChanges]]:
-    """Whole owners together up to the chunk size; the first owners soon, larger ones split."""
-    chunk: list[OwnedChanges] = []
-    size = 0
-    for owner, changes in owned:
-        if size and size + len(changes) > CHUNK:
-            yield chunk
-            chunk, size = [], 0
-        if len(changes) > CHUNK:
-            yield from ([(owner, part)] for part in _split(changes))
-        elif changes:
-            chunk.append((owner, changes))
-            size += len(changes)
-    if chunk:
-        yield chunk
-
-
-def _split(changes: Changes) -> Iterable[Changes]:
-    """Parts of one owner's changes: a replaced element stays in one part."""
-    replaced = {key for key, _ in changes.adds}
-    deletes = dict(item for item in changes.deletes if item[0] in replaced)
-    gone = [item for item in changes.deletes if item[0] not in replaced]
-    for start in range(0, len(gone), CHUNK):
-        yield Changes(deletes=gone[start : start + CHUNK])
-    for start in range(0, len(changes.adds), CHUNK):
-        adds = changes.adds[start : start + CHUNK]
-        yield Changes([(key, deletes[key]) for key, _ in adds if key in deletes], adds)
 
 
 def _open_nft() -> Nft:
