@@ -6,7 +6,7 @@ TESTS ?= tests
 DEMO ?=
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo test lint types check bench clean
+.PHONY: help setup demo test lint types check bench docs clean
 .PHONY: FORCE
 
 help: ## What can be made
@@ -33,6 +33,10 @@ bench: .venv/.dev ## All benchmarks, one after the other
 
 bench-%: .venv/.dev FORCE ## One benchmark: make bench-lab
 	@$(BIN)/python bench/$*.py
+
+docs: .venv/.dev FORCE ## Write docs/cli.md and docs/support.md anew; for docs/lab.md see scripts/console.py
+	@$(BIN)/python scripts/cli_reference.py
+	@$(BIN)/python scripts/support_table.py
 
 clean: ## Remove what setup and the tools made
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis src/*.egg-info

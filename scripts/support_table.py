@@ -1,7 +1,7 @@
-"""Write docs/support.md from docs/support.yaml: what is supported, and which tests show it.
+"""Write docs/support.md from docs/support.yaml: what is supported, and which tests show it; and the README's summary.
 
-    python scripts/support_table.py            check that every test named exists, then write the page
-    python scripts/support_table.py --check    exit 1 if a test is missing or the page is not as it would be written
+    python scripts/support_table.py            check that every test named exists, then write both
+    python scripts/support_table.py --check    exit 1 if a test is missing or either is not as it would be written
 
 Nobody claims support by hand: a row says "yes" because it names tests, and "no" because it has none.
 """
@@ -17,6 +17,8 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "docs" / "support.yaml"
 PAGE = ROOT / "docs" / "support.md"
+README = ROOT / "README.md"
+_BEGIN, _END = "<!-- support: written by make docs -->\n", "<!-- /support -->\n"
 
 _INTRODUCTION = """\
 # What is supported
@@ -68,6 +70,28 @@ def page(groups: list[tuple[str, list[Row]]]) -> str:
     return "\n".join(parts)
 
 
+def with_summary(readme: str, groups: list[tuple[str, list[Row]]]) -> str:
+    """The README with its summary between the two marks replaced. Raises ValueError where the marks are missing."""
+    before, begin, rest = readme.partition(_BEGIN)
+    _, end, after = rest.partition(_END)
+    if not begin or not end:
+        raise ValueError(f"README.md has no {_BEGIN.strip()} ... {_END.strip()}")
+    return before + begin + _summary(groups) + end + after
+
+
+def _summary(groups: list[tuple[str, list[Row]]]) -> str:
+    lines = ["| | Supported | Partly | Not |", "|---|---|---|---|"]
+    for title, rows in groups:
+        cells = ["; ".join(_cell(row.what) for row in rows if row.state == state) for state in ("partly", "no")]
+        count = sum(row.state not in ("partly", "no") for row in rows)
+        lines.append(f"| [{title}](docs/support.md#{_anchor(title)}) | {count} of {len(rows)} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _anchor(title: str) -> str:
+    return "".join(letter for letter in title.lower() if letter.isalnum() or letter in " -").replace(" ", "-")
+
+
 def _evidence(row: Row) -> str:
     links = " · ".join(_link(test) for test in row.tests)
     return f"{_cell(row.remark)}{': ' if row.remark and links else ''}{links}"
@@ -108,11 +132,13 @@ def main() -> int:
     missing = missing_tests(groups)
     for test in missing:
         print(f"no such test: {test}")
-    fresh = PAGE.is_file() and PAGE.read_text() == page(groups)
+    readme = with_summary(README.read_text(), groups)
+    fresh = PAGE.is_file() and PAGE.read_text() == page(groups) and README.read_text() == readme
     if check and not fresh:
-        print("docs/support.md is stale: run scripts/support_table.py")
+        print("docs/support.md or the README's summary is stale: run make docs")
     elif not missing:
         PAGE.write_text(page(groups))
+        README.write_text(readme)
     return 1 if missing or (check and not fresh) else 0
 
 

@@ -41,7 +41,7 @@ def anchors(path: Path) -> set[str]:
 
 
 def test_the_page_of_all_commands_is_fresh() -> None:
-    assert cli_reference.PAGE.read_text() == cli_reference.page(), "run: .venv/bin/python scripts/cli_reference.py"
+    assert cli_reference.PAGE.read_text() == cli_reference.page(), "run: make docs"
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)

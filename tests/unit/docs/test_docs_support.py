@@ -8,9 +8,11 @@ def test_every_test_the_table_names_exists() -> None:
     assert table.missing_tests(table.read_groups(table.SOURCE.read_text())) == []
 
 
-def test_the_page_is_fresh() -> None:
+def test_the_page_and_the_summary_are_fresh() -> None:
     groups = table.read_groups(table.SOURCE.read_text())
-    assert table.PAGE.read_text() == table.page(groups), "run: .venv/bin/python scripts/support_table.py"
+    assert table.PAGE.read_text() == table.page(groups), "run: make docs"
+    readme = table.README.read_text()
+    assert readme == table.with_summary(readme, groups), "run: make docs"
 
 
 def test_support_follows_from_tests_alone() -> None:
