@@ -22,16 +22,16 @@ class Log:
     def __init__(self, name: str) -> None:
         self._logger = logging.getLogger(f"kubesvc.{name}")
 
-    def debug(self, message: str, **fields: object) -> None:
+    def debug(self, message: str, /, **fields: object) -> None:
         self._emit(logging.DEBUG, message, fields)
 
-    def info(self, message: str, **fields: object) -> None:
+    def info(self, message: str, /, **fields: object) -> None:
         self._emit(logging.INFO, message, fields)
 
-    def warning(self, message: str, **fields: object) -> None:
+    def warning(self, message: str, /, **fields: object) -> None:
         self._emit(logging.WARNING, message, fields)
 
-    def error(self, message: str, *, exc: BaseException | None = None, **fields: object) -> None:
+    def error(self, message: str, /, *, exc: BaseException | None = None, **fields: object) -> None:
         """Log at error level; `exc` adds its traceback below the line (a defect, not a person's mistake)."""
         self._emit(logging.ERROR, message, fields, exc)
 
