@@ -82,7 +82,7 @@ def _add_state(state: argparse._ArgumentGroup) -> None:
         type=float,
         default=3600.0,
         metavar="SECONDS",
-        help="how long Events are kept (default: %(default)s)",
+        help="how long Events are kept (default: %(default)g)",
     )
 
 

@@ -28,7 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cascade", choices=("background", "foreground", "orphan"), default="background",
                         help="what becomes of the objects it owns")  # fmt: skip
     parser.add_argument("--wait", action=argparse.BooleanOptionalAction, default=True, help="wait until it is gone")
-    parser.add_argument("--timeout", type=duration, default=60.0, metavar="TIME", help="how long to wait")
+    parser.add_argument(
+        "--timeout", type=duration, default=60.0, metavar="TIME", help="how long to wait (default: 60s)"
+    )
     parser.add_argument("--name", default="", metavar="CLUSTER", help="with `delete cluster`: which one")
     add_access(parser)
 

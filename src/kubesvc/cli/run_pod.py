@@ -12,7 +12,7 @@ from kubesvc.client.rest import Client
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("pod", metavar="NAME", help="the pod's name")
-    parser.add_argument("--image", required=True, help="kubesvc/echo, kubesvc/host or kubesvc/dns")
+    parser.add_argument("--image", required=True, help="kubesvc/echo, kubesvc/host, kubesvc/dns or kubesvc/pause")
     parser.add_argument("-l", "--labels", default="", help="labels such as app=web,tier=front (default: run=NAME)")
     parser.add_argument("--env", action="append", default=[], metavar="KEY=VALUE", help="an environment variable")
     parser.add_argument("--port", type=int, help="the port the container exposes")

@@ -11,24 +11,64 @@ from kubesvc.node.options import NodeOptions
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define every flag on `parser`."""
     add = parser.add_argument
-    add("--kubeconfig", type=Path, required=True, help="how to reach the API server, as system:node:<name>")
-    add("--node-name", default=socket.gethostname(), help="name of the Node object (default: the hostname)")
-    add("--node-ip", required=True, help="the node's address, as other nodes reach it")
-    add("--pod-cidr", required=True, help="IPv4 network of this node's pods, such as 10.244.1.0/24")
-    add("--cluster-dns", default="10.96.0.10", help="name server of pods (default: %(default)s)")
-    add("--cluster-domain", default="cluster.local", help="domain of the cluster (default: %(default)s)")
+    add(
+        "--kubeconfig",
+        metavar="FILE",
+        type=Path,
+        required=True,
+        help="how to reach the API server, as system:node:<name>",
+    )
+    add(
+        "--node-name",
+        metavar="NAME",
+        default=socket.gethostname(),
+        help="name of the Node object (default: the hostname)",
+    )
+    add("--node-ip", metavar="IP", required=True, help="the node's address, as other nodes reach it")
+    add("--pod-cidr", metavar="CIDR", required=True, help="IPv4 network of this node's pods, such as 10.244.1.0/24")
+    add("--cluster-dns", metavar="IP", default="10.96.0.10", help="name server of pods (default: %(default)s)")
+    add(
+        "--cluster-domain",
+        metavar="DOMAIN",
+        default="cluster.local",
+        help="domain of the cluster (default: %(default)s)",
+    )
     add(
         "--state-dir",
+        metavar="FOLDER",
         type=Path,
         default=Path("/var/lib/kubesvc/node"),
         help="where pods keep their files (default: %(default)s)",
     )
-    add("--kubelet-port", type=int, default=10250, help="port of the node's own HTTPS API (default: %(default)s)")
-    add("--tls-cert-file", type=Path, required=True, help="certificate of the node's own API, PEM")
-    add("--tls-private-key-file", type=Path, required=True, help="its private key, PEM")
-    add("--kubelet-token-file", type=Path, required=True, help="bearer token that callers of the node's API present")
-    add("--node-labels", default="", help="more labels of the Node, key=value separated by commas")
-    add("--mtu", type=int, default=0, help="MTU of the pods' links (default: that of the node's own link)")
+    add(
+        "--kubelet-port",
+        metavar="PORT",
+        type=int,
+        default=10250,
+        help="port of the node's own HTTPS API (default: %(default)s)",
+    )
+    add("--tls-cert-file", metavar="FILE", type=Path, required=True, help="certificate of the node's own API, PEM")
+    add("--tls-private-key-file", metavar="FILE", type=Path, required=True, help="its private key, PEM")
+    add(
+        "--kubelet-token-file",
+        metavar="FILE",
+        type=Path,
+        required=True,
+        help="bearer token that callers of the node's API present",
+    )
+    add(
+        "--node-labels",
+        metavar="KEY=VALUE[,...]",
+        default="",
+        help="more labels of the Node, key=value separated by commas",
+    )
+    add(
+        "--mtu",
+        metavar="BYTES",
+        type=int,
+        default=0,
+        help="MTU of the pods' links (default: that of the node's own link)",
+    )
 
 
 def options_from(args: argparse.Namespace) -> NodeOptions:
