@@ -117,10 +117,10 @@ def missing_tests(groups: list[tuple[str, list[Row]]]) -> list[str]:
 
 
 def _collected(files: list[str]) -> set[str]:
-    argv = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *files]
+    argv = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", *files]
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise RuntimeError(f"pytest could not collect:\n{done.stdout}{done.stderr}")
+        raise RuntimeError(f"pytest could not collect:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
     return set(done.stdout.splitlines())
 
 
