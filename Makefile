@@ -29,10 +29,10 @@ lint: .venv/.dev ## ruff, mypy --strict, import-linter
 check: lint test ## lint and test: what CI runs
 
 bench: .venv/.dev ## All benchmarks, one after the other
-	@for script in bench/[a-z]*.py; do $(BIN)/python $$script || exit; done
+	@for script in bench/[a-z]*.py; do PYTHONPATH=. $(BIN)/python $$script || exit; done
 
 bench-%: .venv/.dev FORCE ## One benchmark: make bench-lab
-	@$(BIN)/python bench/$*.py
+	@PYTHONPATH=. $(BIN)/python bench/$*.py
 
 docs: .venv/.dev FORCE ## Write docs/cli.md and docs/support.md anew; for docs/lab.md see scripts/console.py
 	@$(BIN)/python scripts/cli_reference.py

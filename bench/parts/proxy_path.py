@@ -1,0 +1,139 @@
+"""Packets through a ClusterIP beside packets through one hand-written DNAT rule.
+
+    client 10.1.0.2 ── 10.1.0.1 node with the proxy  10.3.0.1 ── 10.3.0.2 server, which has all
+           10.2.0.2 ── 10.2.0.1 node with one rule   10.4.0.1 ── 10.4.0.2 endpoints' addresses
+
+The node with the proxy is this namespace; the others are made here and end with it. Run by itself,
+this file is the load or the server: `serve`, `connect ADDRESS SECONDS`, `stream ADDRESS SECONDS`.
+"""
+
+import socket
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+HAND_VIP = "10.99.0.1"
+PORT, SERVER_PORT = 80, 8080
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+_HAND_RULE = f"""
+table ip hand {{
+  chain prerouting {{
+    type nat hook prerouting priority -100;
+    ip daddr {HAND_VIP} tcp dport {PORT} dnat to ADDRESS:{SERVER_PORT}
+  }}
+}}
+"""
+
+
+def run(*command: str, given: str = "") -> str:
+    return subprocess.run(command, input=given, check=True, capture_output=True, text=True).stdout
+
+
+@contextmanager
+def topology(endpoints: Sequence[str]) -> Iterator[None]:
+    """The other three namespaces, their links and routes, and a server at `endpoints`."""
+    for name in ("client", "hand", "server"):
+        run("ip", "netns", "add", name)
+        run("ip", "-n", name, "link", "set", "lo", "up")
+    _link("", "10.1.0.1", "client", "10.1.0.2")
+    _link("hand", "10.2.0.1", "client", "10.2.0.2")
+    _link("", "10.3.0.1", "server", "10.3.0.2")
+    _link("hand", "10.4.0.1", "server", "10.4.0.2")
+    for address in endpoints:
+        run("ip", "-n", "server", "addr", "add", f"{address}/32", "dev", "lo")
+    _route("client", "10.96.0.0/16", "10.1.0.1")
+    _route("client", HAND_VIP, "10.2.0.1")
+    _route("", "10.128.0.0/9", "10.3.0.2")
+    _route("hand", "10.128.0.0/9", "10.4.0.2")
+    _route("server", "10.1.0.0/24", "10.3.0.1")
+    _route("server", "10.2.0.0/24", "10.4.0.1")
+    run(*_in("hand"), "nft", "-f", "-", given=_HAND_RULE.replace("ADDRESS", endpoints[0]))
+    for name in ("", "hand"):
+        run(*_in(name), "sysctl", "-q", "-w", "net.ipv4.ip_forward=1")
+        # Flows that have ended shall not fill the table in the course of the measurement.
+        for state in ("close", "time_wait"):
+            run(*_in(name), "sysctl", "-q", "-w", f"net.netfilter.nf_conntrack_tcp_timeout_{state}=1")
+    server = subprocess.Popen([*_in("server"), sys.executable, __file__, "serve"], stdout=subprocess.PIPE)
+    try:
+        assert server.stdout is not None
+        server.stdout.readline()
+        yield
+    finally:
+        server.kill()
+        server.wait()
+        for name in ("client", "hand", "server"):
+            run("ip", "netns", "delete", name)
+
+
+def load(kind: str, address: str, seconds: float) -> float:
+    """What the client achieves through an address: connections, or bytes, per second."""
+    return float(run(*_in("client"), sys.executable, __file__, kind, address, str(seconds)))
+
+
+def _in(name: str) -> list[str]:
+    return ["ip", "netns", "exec", name] if name else []
+
+
+def _link(left: str, left_address: str, right: str, right_address: str) -> None:
+    ends = [f"v{address.replace('.', '')}" for address in (left_address, right_address)]
+    run("ip", "link", "add", ends[0], "type", "veth", "peer", "name", ends[1])
+    for name, end, address in ((left, ends[0], left_address), (right, ends[1], right_address)):
+        if name:
+            run("ip", "link", "set", end, "netns", name)
+        run(*_in(name), "ip", "addr", "add", f"{address}/24", "dev", end)
+        run(*_in(name), "ip", "link", "set", end, "up")
+
+
+def _route(name: str, to: str, via: str) -> None:
+    run(*_in(name), "ip", "route", "add", to, "via", via)
+
+
+def serve() -> None:
+    """Take one connection after the other and read it to its end."""
+    buffer = bytearray(1 << 20)
+    with socket.create_server(("0.0.0.0", SERVER_PORT), backlog=4096) as listener:
+        print("ready", flush=True)
+        while True:
+            connection, _ = listener.accept()
+            with connection:
+                try:
+                    while connection.recv_into(buffer):
+                        pass
+                except ConnectionError:
+                    pass
+
+
+def connect(address: str, seconds: float) -> float:
+    """Connections per second, each made and reset at once."""
+    count, began = 0, time.perf_counter()
+    while (taken := time.perf_counter() - began) < seconds:
+        for _ in range(20):
+            with socket.socket() as client:
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+                client.connect((address, PORT))
+        count += 20
+    return count / taken
+
+
+def stream(address: str, seconds: float) -> float:
+    """Bytes per second over one connection."""
+    data, count = bytes(1 << 18), 0
+    with socket.create_connection((address, PORT)) as client:
+        began = time.perf_counter()
+        while (taken := time.perf_counter() - began) < seconds:
+            client.sendall(data)
+            count += len(data)
+    return count / taken
+
+
+if __name__ == "__main__":
+    match sys.argv[1:]:
+        case ["serve"]:
+            serve()
+        case ["connect", address, seconds]:
+            print(connect(address, float(seconds)))
+        case ["stream", address, seconds]:
+            print(stream(address, float(seconds)))

@@ -1,0 +1,334 @@
+"""`make bench-proxy`: the proxy with 100, 1,000 and 10,000 Services of 10 endpoints each, both modes.
+
+    bench/proxy.py [SIZE ...]
+
+Everything runs in a network namespace of its own: the API feed (`parts/proxy_feed.py`), the real
+`kubesvc proxy`, clients and servers. A change counts from the moment before its watch event is
+written to the socket until nftables' own notification of the rule arrives here. Where KUBE_PROXY
+names a binary, it runs on the same feed. BENCH_IPTABLES_SIZES (default: 100 1000) limits the sizes
+of the iptables mode, whose rules the kernel's tools read and write in linear time.
+"""
+
+import json
+import os
+import platform
+import random
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from ipaddress import IPv4Address
+from pathlib import Path
+
+from bench.parts import proxy_feed, proxy_path
+from bench.parts.proxy_kernel import Monitor, cpu_seconds, get, memory_mib, metric
+
+from kubesvc.linux.nft_elements import ElementSocket
+
+ENDPOINTS = 10
+SAMPLES = {"nftables": 300, "iptables": 60}
+NODE, NODE_ADDRESS = "node-0", "10.89.0.11"
+API_PORT, HEALTH_PORT, METRICS_PORT = 6400, 10256, 10249
+PAIRS, SECONDS = 10, 0.5
+BURST = 1000
+PEER_BUDGET_SECONDS = 120.0
+SHORT = {"nftables": "nft", "iptables": "ipt"}
+
+
+def figure(name: str, value: float, unit: str, target: str = "") -> None:
+    """One line that a person and a script can read; `target` such as "<= 5"."""
+    line = f"figure {name} = {value:.4g} {unit}"
+    if target:
+        sign, bound = target.split()
+        met = value <= float(bound) if sign == "<=" else value >= float(bound)
+        line += f" target {target} {'met' if met else 'MISSED'}"
+    print(line, flush=True)
+
+
+class Feed:
+    """The API server's process."""
+
+    def __init__(self, services: int) -> None:
+        script = proxy_feed.__file__
+        self._process = subprocess.Popen(
+            [sys.executable, script, str(API_PORT), str(services), str(ENDPOINTS), NODE],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        self._fresh = IPv4Address("10.200.0.0")
+        self._answer()
+
+    def change(self, service: int) -> tuple[int, bytes]:
+        """Replace one endpoint's address: the nanosecond of the event, and the new address."""
+        self._fresh += 1
+        return self._say(f"change {service} {self._fresh}"), self._fresh.packed
+
+    def burst(self, count: int) -> tuple[int, bytes]:
+        """Replace an endpoint of each of `count` Services; the last one's new address."""
+        first = self._fresh + 1
+        self._fresh += count
+        return self._say(f"burst {count} {first}"), self._fresh.packed
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def _say(self, line: str) -> int:
+        assert self._process.stdin is not None
+        self._process.stdin.write(line + "\n")
+        self._process.stdin.flush()
+        return int(self._answer())
+
+    def _answer(self) -> str:
+        assert self._process.stdout is not None
+        return self._process.stdout.readline()
+
+
+class Proxy:
+    """A proxy's process, ours or the peer's: started at once, its rules stay when it ends."""
+
+    def __init__(self, mode: str, kubeconfig: Path, peer: str = "") -> None:
+        common = [
+            "--kubeconfig", str(kubeconfig), "--hostname-override", NODE, "--proxy-mode", mode,
+            "--cluster-cidr", "10.1.0.0/16", "--healthz-bind-address", f"127.0.0.1:{HEALTH_PORT}",
+            "--metrics-bind-address", f"127.0.0.1:{METRICS_PORT}",
+        ]  # fmt: skip
+        ours = [sys.executable, "-m", "kubesvc.cli.main", "proxy", "--log-level", "error"]
+        self.began = time.monotonic()
+        self._process = subprocess.Popen(
+            [*([peer, "--conntrack-max-per-core", "0"] if peer else ours), *common],
+            stderr=subprocess.DEVNULL if peer else None,
+        )
+        self.pid = self._process.pid
+
+    def close(self) -> None:
+        self._process.terminate()
+        self._process.wait()
+
+
+class Loaded:
+    """How a start went, in seconds since the process began."""
+
+    critical = done = float("nan")
+    notifications = 0
+
+
+def follow_start(proxy: Proxy, monitor: Monitor, *, quiet: float) -> Loaded:
+    """Watch until /healthz says 200 and the kernel has reported nothing for `quiet` seconds.
+
+    `done` is then the last report, or the moment of the first 200, whichever came later. Only a
+    proxy whose /healthz waits for the first sync can do with a short silence.
+    """
+    loaded, dns = Loaded(), socket.inet_aton(proxy_feed.cluster_ip(1))
+    last = healthy = 0.0
+    began = time.monotonic()
+    while not healthy or time.monotonic() - max(last, began) < quiet:
+        if data := monitor.read(0.01):
+            last = time.monotonic()
+            loaded.notifications += 1
+            if loaded.critical != loaded.critical and dns in data:
+                loaded.critical = last - proxy.began
+        elif not healthy and get(HEALTH_PORT, "/healthz")[0] == 200:
+            healthy = time.monotonic()
+    loaded.done = max(last, healthy if quiet < 1 else 0.0) - proxy.began
+    return loaded
+
+
+def samples(feed: Feed, monitor: Monitor, size: int, count: int, budget: float) -> list[float]:
+    """Milliseconds from event to kernel of single changes, sorted."""
+    taken: list[float] = []
+    draw, deadline = random.Random(1), time.monotonic() + budget
+    while len(taken) < count and (time.monotonic() < deadline or len(taken) < 3):
+        monitor.drain()
+        sent, address = feed.change(draw.randrange(size))
+        taken.append((monitor.wait_for(address, 120) - sent) / 1e6)
+        time.sleep(0.01)
+    return sorted(taken)
+
+
+def show_changes(name: str, size: int, taken: list[float], *, targets: bool) -> None:
+    p50, p99 = statistics.median(taken), taken[min(len(taken) - 1, len(taken) * 99 // 100)]
+    figure(f"{name}.one_change_p50[{size}]", p50, "ms", "<= 5" if targets else "")
+    figure(f"{name}.one_change_p99[{size}]", p99, "ms", "<= 25" if targets else "")
+    print(f"#   {len(taken)} samples, worst {taken[-1]:.4g} ms")
+
+
+def measure(mode: str, size: int, kubeconfig: Path) -> None:
+    """Everything about one mode at one size."""
+    name, nft = f"proxy.{SHORT[mode]}", mode == "nftables"
+    table = ElementSocket("ip", "kubesvc-proxy" if nft else "nat")
+    feed, monitor = Feed(size), Monitor()
+    proxy = Proxy(mode, kubeconfig)
+    try:
+        cold = follow_start(proxy, monitor, quiet=0.1)
+        figure(f"{name}.cold_sync[{size}]", cold.done, "s", "<= 4" if nft else "")
+        figure(f"{name}.critical_in_force[{size}]", cold.critical, "s", "<= 0.5")
+        figure(f"{name}.cold_cpu[{size}]", cpu_seconds(proxy.pid), "s")
+        figure(f"{name}.rules[{size}]", table.count_rules(), "rules")
+        if nft:
+            written = metric(METRICS_PORT, "kubesvc_proxy_kernel_writes_total")
+            figure(f"{name}.elements_per_service[{size}]", written / size, "elements")
+        budget = 60.0
+        show_changes(name, size, samples(feed, monitor, size, SAMPLES[mode], budget), targets=nft)
+        count = min(BURST, size)
+        sent, address = feed.burst(count)
+        figure(f"{name}.burst_of_{count}[{size}]", (monitor.wait_for(address, 300) - sent) / 1e9, "s")
+        show_memory(name, size, proxy.pid)
+        show_flush(name, mode, size, monitor)
+        proxy.close()
+        monitor.drain()
+        proxy = Proxy(mode, kubeconfig)
+        warm = follow_start(proxy, monitor, quiet=0.1)
+        figure(f"{name}.warm_restart[{size}]", warm.done, "s", "<= 3" if nft else "")
+        written = metric(METRICS_PORT, "kubesvc_proxy_kernel_writes_total")
+        figure(f"{name}.warm_restart_writes[{size}]", written, "objects", "<= 0" if nft else "")
+        show_memory(f"{name}.after_warm_restart", size, proxy.pid)
+    finally:
+        proxy.close()
+        for closing in (feed, monitor, table):
+            closing.close()
+        flush_ruleset()
+
+
+def show_memory(name: str, size: int, pid: int) -> None:
+    resident, proportional, most = memory_mib(pid)
+    figure(f"{name}.memory_rss[{size}]", resident, "MiB", "<= 200")
+    figure(f"{name}.memory_pss[{size}]", proportional, "MiB")
+    figure(f"{name}.memory_most[{size}]", most, "MiB")
+
+
+def show_flush(name: str, mode: str, size: int, monitor: Monitor) -> None:
+    """Somebody deletes the table: how soon rules are written again, and how soon all are back."""
+    table = "kubesvc-proxy" if mode == "nftables" else "nat"
+    subprocess.run(["nft", "delete", "table", "ip", table], check=True)
+    began = time.monotonic_ns()
+    monitor.drain()
+    first = monitor.wait_for(table.encode() + b"\0", 60)
+    figure(f"{name}.flush_noticed[{size}]", (first - began) / 1e9, "s", "<= 1")
+    back = monitor.wait_for(socket.inet_aton(proxy_feed.cluster_ip(size - 1)), 120)
+    figure(f"{name}.flush_repaired[{size}]", (back - began) / 1e9, "s")
+    while monitor.read(1.0):
+        pass
+
+
+def measure_peer(binary: str, mode: str, size: int, kubeconfig: Path) -> None:
+    """The same feed for upstream's proxy, as far as it goes in reasonable time."""
+    name = f"peer.{SHORT[mode]}"
+    table = ElementSocket("ip", "kube-proxy" if mode == "nftables" else "nat")
+    feed, monitor = Feed(size), Monitor()
+    proxy = Proxy(mode, kubeconfig, binary)
+    try:
+        cold = follow_start(proxy, monitor, quiet=8.0)
+        figure(f"{name}.cold_sync[{size}]", cold.done, "s")
+        figure(f"{name}.critical_in_force[{size}]", cold.critical, "s")
+        figure(f"{name}.rules[{size}]", table.count_rules(), "rules")
+        budget = PEER_BUDGET_SECONDS / 2
+        show_changes(name, size, samples(feed, monitor, size, 30, budget), targets=False)
+        show_memory(name, size, proxy.pid)
+    except TimeoutError as err:
+        print(f"# {name}[{size}]: {err}")
+    finally:
+        proxy.close()
+        for closing in (feed, monitor, table):
+            closing.close()
+        flush_ruleset()
+
+
+def measure_path(mode: str, size: int, kubeconfig: Path) -> None:
+    """Connections and throughput through the first ClusterIP and through the hand-written rule, by turns."""
+    feed, monitor = Feed(size), Monitor()
+    proxy = Proxy(mode, kubeconfig)
+    vip = proxy_feed.cluster_ip(0)
+    try:
+        follow_start(proxy, monitor, quiet=0.1)
+        monitor.close()
+        for kind, unit, scale in (("connect", "/s", 1.0), ("stream", "GB/s", 1e9)):
+            ours: list[float] = []
+            hand: list[float] = []
+            for _ in range(PAIRS):
+                ours.append(proxy_path.load(kind, vip, SECONDS))
+                hand.append(proxy_path.load(kind, proxy_path.HAND_VIP, SECONDS))
+            name = f"proxy.{SHORT[mode]}.{'connections' if kind == 'connect' else 'throughput'}"
+            figure(f"{name}[{size}]", statistics.median(ours) / scale, unit)
+            figure(f"{name}_by_hand[{size}]", statistics.median(hand) / scale, unit)
+            ratio = statistics.median(a / b for a, b in zip(ours, hand, strict=True))
+            figure(f"{name}_ratio[{size}]", ratio, "", ">= 0.95")
+    finally:
+        proxy.close()
+        feed.close()
+        flush_ruleset()
+
+
+def flush_ruleset() -> None:
+    """Only ever in the namespace that is this benchmark's own."""
+    assert os.environ.get("BENCH_NETNS") == "own"
+    subprocess.run(["nft", "flush", "ruleset"], check=True)
+
+
+@contextmanager
+def kubeconfig_file() -> Iterator[Path]:
+    document = {
+        "apiVersion": "v1", "kind": "Config", "current-context": "bench",
+        "clusters": [{"name": "bench", "cluster": {"server": f"http://127.0.0.1:{API_PORT}"}}],
+        "contexts": [{"name": "bench", "context": {"cluster": "bench", "user": "bench"}}],
+        "users": [{"name": "bench", "user": {"token": "none"}}],
+    }  # fmt: skip
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory, "kubeconfig")
+        path.write_text(json.dumps(document))
+        yield path
+
+
+def describe() -> None:
+    cpu = next((line for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line), "?")
+    versions = [subprocess.run([tool, "--version"], capture_output=True, text=True, check=False).stdout.strip()
+                for tool in ("nft", "iptables")]  # fmt: skip
+    print(f"# {os.cpu_count()} x {cpu.partition(':')[2].strip()}, kernel {platform.release()}")
+    print(f"# Python {platform.python_version()}, {', '.join(versions)}, load {os.getloadavg()[0]:.1f}")
+    print(
+        f"# {ENDPOINTS} endpoints a Service, {SAMPLES} changes a size, {PAIRS} pairs of {SECONDS:g} s on the data path"
+    )
+
+
+def main() -> None:
+    sizes = [int(word) for word in sys.argv[1:]] or [100, 1000, 10000]
+    iptables_sizes = {int(word) for word in os.environ.get("BENCH_IPTABLES_SIZES", "100 1000").split()}
+    peer = os.environ.get("KUBE_PROXY", "")
+    describe()
+    with kubeconfig_file() as kubeconfig:
+        for mode in SAMPLES:
+            for size in sizes:
+                if mode == "iptables" and size not in iptables_sizes:
+                    continue
+                measure(mode, size, kubeconfig)
+                if peer:
+                    measure_peer(peer, mode, size, kubeconfig)
+        endpoints = [proxy_feed.endpoint_ip(0, k) for k in range(ENDPOINTS)]
+        with proxy_path.topology(endpoints):
+            for size in (1, max(sizes)):
+                measure_path("nftables", size, kubeconfig)
+
+
+def in_own_namespace() -> None:
+    """Run this script again where nothing can leave the machine; without root in a user namespace too."""
+    if os.environ.get("BENCH_NETNS") != "own":
+        user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+        environment = os.environ | {"BENCH_NETNS": "own", "PYTHONPATH": str(Path(__file__).parents[1])}
+        command = ["unshare", *user, "--net", "--mount", sys.executable, *sys.argv]
+        os.execvpe("unshare", command, environment)
+    # Names of namespaces made here are seen here alone.
+    os.makedirs("/run/netns", exist_ok=True)
+    for command in (
+        ["mount", "-t", "tmpfs", "tmpfs", "/run/netns"],
+        ["ip", "link", "set", "lo", "up"],
+        ["ip", "addr", "add", f"{NODE_ADDRESS}/32", "dev", "lo"],
+    ):
+        subprocess.run(command, check=True)
+
+
+if __name__ == "__main__":
+    in_own_namespace()
+    main()
