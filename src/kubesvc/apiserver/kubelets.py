@@ -80,12 +80,16 @@ class Kubelets:
         pod = self._pod(target)
         if not _node_of(pod):
             raise BadRequest(f"pod {target.name} does not have a host assigned")
-        if call.headers.get("Upgrade", "").lower() != "websocket":
-            raise BadRequest("Upgrade request required: this server speaks WebSocket, use kubectl 1.31 or later")
         path = f"/{_PATHS[target.subresource]}/{target.namespace}/{target.name}"
         pairs = [(k, v) for k, v in parse_qsl(call.query_string, keep_blank_values=True) if k != "container"]
+        container = ""
         if target.subresource != "portforward":
-            path += f"/{quote(choose_container(pod, call.query.get('container', '')))}"
+            container = choose_container(pod, call.query.get("container", ""))
+            path += f"/{quote(container)}"
+        if call.headers.get("Upgrade", "").lower() != "websocket":
+            # kubectl takes any refused upgrade for an old server's and asks again without: this is what it shows.
+            _check_running(pod, container)
+            raise BadRequest("Upgrade request required: this server speaks WebSocket, use kubectl 1.31 or later")
         url = self._url(pod, path) + f"?{urlencode(pairs)}"
         offered = [p.strip() for p in call.headers.get("Sec-WebSocket-Protocol", "").split(",") if p.strip()]
         agent = await self._open(pod, url, offered)
@@ -145,6 +149,15 @@ def choose_container(pod: Document, wanted: str) -> str:
     if init:
         choices += f" or one of the init containers: [{' '.join(init)}]"
     raise BadRequest(f"a container name must be specified for pod {metadata['name']}, {choices}")
+
+
+def _check_running(pod: Document, container: str) -> None:
+    """Refuse as a kubelet does whose container is known not to run; what is unknown the agent answers."""
+    status = pod.get("status") or {}
+    for kind in ("containerStatuses", "initContainerStatuses"):
+        for entry in status.get(kind) or ():
+            if entry.get("name") == container and not (entry.get("state") or {}).get("running"):
+                raise BadRequest(f'unable to upgrade connection: container not found ("{container}")')
 
 
 def kubelet_endpoint(node: Document) -> str:

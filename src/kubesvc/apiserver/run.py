@@ -34,7 +34,7 @@ from kubesvc.apiserver.reviews import Reviews
 from kubesvc.apiserver.scale import ScaleApi
 from kubesvc.apiserver.server import HttpServer, open_listener, tls_context
 from kubesvc.apiserver.services import ServiceKind
-from kubesvc.apiserver.system import SystemPaths
+from kubesvc.apiserver.system import SystemPaths, custom_resources
 from kubesvc.apiserver.token_request import TokenRequests
 from kubesvc.apiserver.tokens import Signer
 from kubesvc.store import Backend, SqliteBackend, StorageFailed
@@ -143,7 +143,11 @@ def build_api(
     }
     resources = ResourceApi(objects.backend, objects, clock, SystemRandom())
     system = SystemPaths(metrics, {"ping": lambda: True, "store": lambda: objects.backend.healthy})
-    return Api(authenticator, resources, system, subresources, Reviews(authenticator).by_resource)
+    virtual = {
+        **Reviews(authenticator).by_resource,
+        "customresourcedefinitions.apiextensions.k8s.io": custom_resources,
+    }
+    return Api(authenticator, resources, system, subresources, virtual)
 
 
 def build_kubelets(objects: Objects, options: ApiServerOptions) -> Kubelets:

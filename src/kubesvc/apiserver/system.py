@@ -13,6 +13,13 @@ from kubesvc.observe import Registry
 MAJOR, MINOR, VERSION = "1", "36", "v1.36.0+kubesvc"
 Check = Callable[[], bool]
 
+_NO_CUSTOM_RESOURCES = {
+    "kind": "CustomResourceDefinitionList",
+    "apiVersion": "apiextensions.k8s.io/v1",
+    "metadata": {"resourceVersion": "1"},
+    "items": [],
+}
+
 
 class SystemPaths:
     """Health is told by named checks, each a function that says whether that part is well."""
@@ -56,6 +63,13 @@ class SystemPaths:
             raise refusals.path_not_found()
         body, content_type = found
         return Answer(body, content_type=content_type)
+
+
+async def custom_resources(call: Call) -> Answer:
+    """An empty list: kubectl asks when it meets an unknown kind, and takes a refusal for a broken server."""
+    if call.method != "GET":
+        raise refusals.method_not_allowed()
+    return of_document(_NO_CUSTOM_RESOURCES)
 
 
 def version() -> dict[str, str]:

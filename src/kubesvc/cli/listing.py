@@ -14,9 +14,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from kubesvc.cluster.launch import supervisor_alive
-    from kubesvc.cluster.ledger import StateDirectory, clusters
+    from kubesvc.cluster.ledger import StateDirectory, broken_clusters, clusters
 
     found = clusters()
+    for name in broken_clusters():
+        say(f"cluster {name!r} has an unreadable ledger; remove it with: sudo kubesvc down --name {name}")
     if args.output == "name":
         sys.stdout.writelines(f"{ledger.name}\n" for ledger in found)
         return exits.SUCCESS

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from kubesvc.cluster.ledger import Ledger, StateDirectory
 
 DEFAULT_TIMEOUT = 60.0
+_INTERVAL = 0.02
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -76,7 +77,7 @@ def network(text: str) -> IPv4Network:
 
 
 def run(args: argparse.Namespace) -> int:
-    from kubesvc.cluster.launch import Wanted, launch
+    from kubesvc.cluster.launch import Wanted, check_supervised, launch
 
     apply_quiet(args)
     require_root("kubesvc up")
@@ -97,20 +98,32 @@ def run(args: argparse.Namespace) -> int:
     if launched.report >= 0:
         nodes = "1 node" if len(topology.nodes) == 1 else f"{len(topology.nodes)} nodes"
         progress.done("network", f"{topology.node_network}, {nodes}")
-    path = "" if args.no_kubeconfig else _install_context(launched.state, launched.ledger, args.kubeconfig)
-    if args.wait:
-        _await_readiness(launched, progress, args.timeout)
+    try:
+        path = "" if args.no_kubeconfig else _install_context(launched.state, launched.ledger, args.kubeconfig)
+        if args.wait:
+            _await_readiness(launched, progress, args.timeout)
+    except FileNotFoundError:
+        check_supervised(launched.state)
+        raise
     progress.clear()
     _conclude(launched, progress, path, waited=args.wait)
     return exits.SUCCESS
 
 
 def _await_supervisor(launched: "Launched", progress: Progress) -> None:
-    """Wait for the supervisor to have started all roles; a cluster that cannot begin leaves nothing behind."""
-    from kubesvc.cluster.launch import read_report
+    """Wait for the supervisor to have started all roles; a cluster that cannot begin leaves nothing behind.
+
+    The supervisor may be that of another `up` of the same cluster, which is still at it.
+    """
+    from kubesvc.cluster.launch import begun, read_report
     from kubesvc.cluster.ledger import ClusterError
     from kubesvc.cluster.teardown import destroy
 
+    if launched.report < 0:
+        while not begun(launched.state):
+            progress.tick()
+            time.sleep(_INTERVAL)
+        return
     try:
         while not read_report(launched.report, timeout=0.1):
             progress.tick()
@@ -122,7 +135,7 @@ def _await_supervisor(launched: "Launched", progress: Progress) -> None:
 
 
 def _await_readiness(launched: "Launched", progress: Progress, timeout: float) -> None:
-    from kubesvc.cluster.launch import supervisor_alive
+    from kubesvc.cluster.launch import check_supervised
     from kubesvc.cluster.readiness import NotReady, wait_until_ready
 
     topology = launched.ledger.topology
@@ -140,6 +153,7 @@ def _await_readiness(launched: "Launched", progress: Progress, timeout: float) -
 
     def alive() -> None:
         progress.tick()
+        check_supervised(launched.state)
 
     progress.doing("waiting for the API")
     deadline = time.monotonic() + timeout
@@ -147,9 +161,8 @@ def _await_readiness(launched: "Launched", progress: Progress, timeout: float) -
         wait_until_ready(launched.state, launched.ledger, deadline=deadline, stage=stage, alive=alive)
     except NotReady as err:
         progress.clear()
-        fate = "" if supervisor_alive(launched.state) else " and its supervisor has died"
         raise Refusal(
-            f"cluster {launched.ledger.name!r} is not ready after {timeout:.0f} s: {err}{fate}",
+            f"cluster {launched.ledger.name!r} is not ready after {timeout:.0f} s: {err}",
             f"kubesvc status --name {launched.ledger.name}, then kubesvc logs COMPONENT",
             code=exits.TIMED_OUT,
         ) from err

@@ -1,12 +1,12 @@
 """`up`: make a cluster, or repair one, and leave a supervisor behind."""
 
-import errno
 import fcntl
 import json
 import os
 import select
 import signal
 import socket
+import struct
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 
@@ -15,6 +15,9 @@ from kubesvc.cluster.daemon import daemonise
 from kubesvc.cluster.ledger import ClusterError, Ledger, StateDirectory, StateError, clusters, locked_home
 from kubesvc.cluster.records import SUPERVISOR, running
 from kubesvc.cluster.topology import MAX_NODES, check_name
+
+# struct flock of Linux where off_t has 64 bits.
+_FLOCK = "hhqqi"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +81,32 @@ def supervisor_alive(state: StateDirectory) -> bool:
     except FileNotFoundError:
         return False
     try:
-        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as err:
-        if err.errno in (errno.EAGAIN, errno.EACCES):
-            return True
-        raise
+        # Asked for, not tried: a lock taken for a moment could meet a supervisor that is just starting.
+        asked = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+        kind = struct.unpack(_FLOCK, fcntl.fcntl(descriptor, fcntl.F_GETLK, asked))[0]
     finally:
         os.close(descriptor)
+    return bool(kind != fcntl.F_UNLCK)
+
+
+def begun(state: StateDirectory) -> bool:
+    """Whether the supervisor has started its roles. Raises ClusterError when there is none any more."""
+    if running(state).get(SUPERVISOR) is not None:
+        return True
+    check_supervised(state)
     return False
+
+
+def check_supervised(state: StateDirectory) -> None:
+    """Raise ClusterError unless a supervisor is alive: without one, waiting is pointless."""
+    if supervisor_alive(state):
+        return
+    if state.ledger_file.exists():
+        raise ClusterError(
+            f"the supervisor of cluster {state.name!r} ended while it was waited for",
+            f"kubesvc logs supervisor --name {state.name} says why; kubesvc up repairs the cluster",
+        )
+    raise ClusterError(f"cluster {state.name!r} was removed while it was waited for", "run kubesvc up again")
 
 
 def read_report(descriptor: int, *, timeout: float) -> bool:

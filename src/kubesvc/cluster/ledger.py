@@ -52,6 +52,17 @@ class UserContext:
     created: bool
 
 
+def inherited(context: UserContext, left: UserContext) -> UserContext:
+    """`context`, to be restored to what `left` had found, when `left` is what it had found itself.
+
+    So the person's own context comes back in whichever order clusters go; likewise the file goes with the last.
+    """
+    if context.path != left.path:
+        return context
+    previous = left.previous if context.previous == left.context else context.previous
+    return replace(context, previous=previous, created=context.created or left.created)
+
+
 @dataclass(frozen=True, slots=True)
 class Ledger:
     """One cluster's facts."""
@@ -155,10 +166,18 @@ def clusters() -> list[Ledger]:
     """All clusters of this machine that have a readable ledger, by name."""
     found = []
     for path in sorted(home().glob("*/ledger.json")):
-        ledger = StateDirectory(path.parent.name).read()
-        if ledger is not None:
-            found.append(ledger)
+        # One unreadable ledger costs that cluster, not the others.
+        with suppress(StateError):
+            ledger = StateDirectory(path.parent.name).read()
+            if ledger is not None:
+                found.append(ledger)
     return found
+
+
+def broken_clusters() -> list[str]:
+    """The names of clusters whose ledger is there but cannot be read."""
+    readable = {ledger.name for ledger in clusters()}
+    return [path.parent.name for path in sorted(home().glob("*/ledger.json")) if path.parent.name not in readable]
 
 
 def cluster_names() -> list[str]:

@@ -11,7 +11,16 @@ from contextlib import suppress
 from pathlib import Path
 
 from kubesvc.cluster.kubeconfig_files import KubeconfigError, uninstall
-from kubesvc.cluster.ledger import ClusterError, Ledger, StateDirectory, StateError, locked_home, remove_empty_home
+from kubesvc.cluster.ledger import (
+    ClusterError,
+    Ledger,
+    StateDirectory,
+    StateError,
+    clusters,
+    inherited,
+    locked_home,
+    remove_empty_home,
+)
 from kubesvc.cluster.network import cluster_namespaces, forget_netns_directory, has_host_link, remove_network
 from kubesvc.cluster.processes import Process, StillRunning, find_members, kill_and_wait
 from kubesvc.cluster.records import SUPERVISOR, running
@@ -31,6 +40,8 @@ def destroy(name: str) -> list[str] | None:
         ledger = _readable_ledger(state)
         _end_processes(state)
         warnings = _restore_kubeconfigs(ledger) if ledger is not None else []
+        if ledger is not None:
+            _hand_on_previous(ledger)
         _unmount_below(state.root)
         remove_network(name)
         _remove_tree(state.root)
@@ -85,6 +96,17 @@ def _restore_kubeconfigs(ledger: Ledger) -> list[str]:
         except KubeconfigError as err:
             warnings.append(str(err))
     return warnings
+
+
+def _hand_on_previous(gone: Ledger) -> None:
+    """A cluster that was to restore our context restores what we had found instead."""
+    for left in gone.user_contexts:
+        for other in clusters():
+            if other.name == gone.name:
+                continue
+            contexts = tuple(inherited(context, left) for context in other.user_contexts)
+            if contexts != other.user_contexts:
+                StateDirectory(other.name).update(user_contexts=contexts)
 
 
 def _unmount_below(root: Path) -> None:

@@ -158,7 +158,7 @@ def _container_status(pod: Pod, container: Container, record: PodRecord, *, init
     done = init and not is_sidecar(container)
     status: Document = {
         "name": container.name,
-        "state": _state(pod, state, has_init=bool(pod.spec.init_containers), init=init),
+        "state": _state(state, has_init=bool(pod.spec.init_containers)),
         "lastState": {"terminated": _terminated(state.previous)} if state.previous else {},
         "ready": state.succeeded if done else state.running and state.ready,
         "restartCount": state.restarts,
@@ -174,7 +174,7 @@ def _container_status(pod: Pod, container: Container, record: PodRecord, *, init
     return status
 
 
-def _state(pod: Pod, state: ContainerRecord, *, has_init: bool, init: bool) -> Document:
+def _state(state: ContainerRecord, *, has_init: bool) -> Document:
     if state.running and state.run is not None:
         return {"running": {"startedAt": stamp(state.run.started_at)}}
     if state.waiting is not None:
@@ -182,7 +182,7 @@ def _state(pod: Pod, state: ContainerRecord, *, has_init: bool, init: bool) -> D
         return {"waiting": waiting | ({"message": state.waiting.message} if state.waiting.message else {})}
     if state.run is not None:
         return {"terminated": _terminated(state.run)}
-    return {"waiting": {"reason": "PodInitializing" if has_init and not init else "ContainerCreating"}}
+    return {"waiting": {"reason": "PodInitializing" if has_init else "ContainerCreating"}}
 
 
 def _terminated(run: Run) -> Document:

@@ -49,6 +49,8 @@ def record_states(pod: Pod, record: PodRecord, states: Iterable[ContainerState],
 def record_exit(pod: Pod, record: PodRecord, state: ContainerState, files: PodFiles, *, now: float) -> PodRecord:
     """The record after a run ended, with the delay before the next one; `now` is monotonic."""
     before = record.of(state.name)
+    if before.run is not None and before.run.id == state.id and not before.running:
+        return record  # told a second time, which must not cost a second delay
     if before.run is None or before.run.id != state.id:
         # It ended before, or instead of, its start being told.
         before = replace(before, previous=before.run or before.previous, restarts=state.attempt)

@@ -40,8 +40,10 @@ class Served:
     client: aiohttp.ClientSession
     task: "asyncio.Task[None]"
 
-    async def document(self, method: str, path: str, body: Any = None) -> tuple[int, dict[str, Any]]:
-        async with self.client.request(method, self.url + path, json=body) as response:
+    async def document(
+        self, method: str, path: str, body: Any = None, kind: str = "application/json"
+    ) -> tuple[int, dict[str, Any]]:
+        async with self.client.request(method, self.url + path, json=body, headers={"Content-Type": kind}) as response:
             return response.status, await response.json()
 
 
@@ -130,6 +132,14 @@ async def test_a_stranger_is_told_so(served: Served) -> None:
         assert (response.status, (await response.json())["reason"]) == (401, "Unauthorized")
 
 
+async def test_there_are_no_custom_resources_but_the_question_has_an_answer(served: Served) -> None:
+    # kubectl asks this when a manifest's kind is misspelt, and must come to the point: no matches for kind.
+    path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    code, found = await served.document("GET", path)
+    assert (code, found["kind"], found["items"]) == (200, "CustomResourceDefinitionList", [])
+    assert (await served.document("POST", path, {}))[0] == 405
+
+
 async def test_large_answers_are_compressed_for_those_who_can(served: Served) -> None:
     await served.document("POST", CONFIGMAPS, {"metadata": {"name": "x"}, "data": {"a": "y" * 200_000}})
     async with served.client.get(served.url + CONFIGMAPS, headers={"Accept-Encoding": "gzip"}) as response:
@@ -193,6 +203,16 @@ async def test_an_agent_that_is_away_is_named(served: Served) -> None:
     with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
         await served.client.ws_connect(served.url + EXEC)
     assert caught.value.status == 500
+
+
+async def test_what_kubectl_asks_again_without_websockets_tells_of_the_container(served: Served, agent: int) -> None:
+    await place_pod(served, agent)
+    code, status = await served.document("POST", f"{EXEC}&container=d")
+    assert (code, status["message"]) == (400, "container d is not valid for pod p")
+    waiting = {"containerStatuses": [{"name": "c", "state": {"waiting": {"reason": "ErrImagePull"}}}]}
+    await served.document("PATCH", f"{PODS}/p/status", {"status": waiting}, "application/merge-patch+json")
+    code, status = await served.document("POST", EXEC)
+    assert (code, status["message"]) == (400, 'unable to upgrade connection: container not found ("c")')
 
 
 async def test_a_session_without_websockets_is_refused_with_the_reason(served: Served, agent: int) -> None:

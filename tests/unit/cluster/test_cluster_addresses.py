@@ -39,6 +39,20 @@ def test_an_asked_pool_that_is_the_node_network_is_refused() -> None:
         choose_networks([], nodes=Net("10.5.0.0/24"), pool=Net("10.5.0.0/24"))
 
 
+@pytest.mark.parametrize("own", ["10.96.5.0/24", "10.244.1.0/24"])
+def test_what_the_cluster_uses_inside_is_refused_although_the_machine_does_not_route_it(own: str) -> None:
+    with pytest.raises(NoFreeNetwork, match=r"--node-network .* from which the cluster's (Services|pods) get"):
+        choose_networks([], nodes=Net(own))
+    with pytest.raises(NoFreeNetwork, match="--load-balancer-pool"):
+        choose_networks([], pool=Net(own))
+
+
+@pytest.mark.parametrize("unusable", ["224.0.0.0/24", "240.0.0.0/24", "0.0.0.0/24"])
+def test_a_network_without_host_addresses_is_refused(unusable: str) -> None:
+    with pytest.raises(NoFreeNetwork, match="holds no addresses that hosts can have"):
+        choose_networks([], nodes=Net(unusable))
+
+
 def test_a_machine_that_uses_everything_says_so() -> None:
     with pytest.raises(NoFreeNetwork, match="no private /24"):
         choose_networks([Net("0.0.0.0/1"), Net("128.0.0.0/1")])

@@ -10,8 +10,10 @@ from kubesvc.cluster.ledger import (
     StateDirectory,
     StateError,
     UserContext,
+    broken_clusters,
     cluster_names,
     clusters,
+    inherited,
     locked_home,
     remove_empty_home,
 )
@@ -45,6 +47,24 @@ def test_a_strange_ledger_is_refused_with_the_way_out(state: StateDirectory, tex
     state.ledger_file.write_text(text)
     with pytest.raises(StateError, match="kubesvc down"):
         state.read()
+
+
+def test_an_unreadable_ledger_costs_that_cluster_alone(state: StateDirectory) -> None:
+    state.write(LEDGER)
+    broken = StateDirectory("broken")
+    broken.root.mkdir()
+    broken.ledger_file.write_text("{half")
+    assert clusters() == [LEDGER]
+    assert broken_clusters() == ["broken"]
+
+
+def test_whichever_cluster_goes_last_restores_what_the_first_had_found() -> None:
+    first = UserContext(path="/x", context="kubesvc-a", previous="work", created=True)
+    second = UserContext(path="/x", context="kubesvc-b", previous="kubesvc-a", created=False)
+    assert inherited(second, first) == replace(second, previous="work", created=True)
+    assert inherited(first, second) == first
+    elsewhere = replace(second, path="/y")
+    assert inherited(elsewhere, first) == elsewhere
 
 
 def test_an_interrupted_write_leaves_the_old_ledger(state: StateDirectory) -> None:

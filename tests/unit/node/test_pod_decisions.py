@@ -194,6 +194,9 @@ def test_while_init_containers_run_the_others_say_so() -> None:
     document = status(pod("one"), record(running("one")))
     assert document["phase"] == "Pending"
     assert document["containerStatuses"][0]["state"] == {"waiting": {"reason": "PodInitializing"}}
+    # As the kubelet: init containers too, so that kubectl shows Init:0/1.
+    waiting = status(pod("one"), record())["initContainerStatuses"][0]["state"]
+    assert waiting == {"waiting": {"reason": "PodInitializing"}}
     assert condition(document, "Initialized")["message"] == "containers with incomplete status: [one]"
 
 

@@ -55,7 +55,8 @@ def _run(worker: PodWorker, container: str, options: LogOptions) -> Run:
             raise web.HTTPBadRequest(text=f'previous terminated container "{container}" in pod "{name}" not found')
         return previous
     if run is None:
-        reason = record.waiting.reason if record.waiting else "ContainerCreating"
+        reason = "PodInitializing" if worker.pod.spec.init_containers else "ContainerCreating"
+        reason = record.waiting.reason if record.waiting else reason
         message = f": {record.waiting.message}" if record.waiting and record.waiting.message else ""
         waits = "trying and failing to pull image" if "Image" in reason else reason
         details = message if waits != reason else ""
