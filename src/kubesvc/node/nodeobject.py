@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from kubesvc.api.views import Node
 from kubesvc.node.options import NodeOptions
 from kubesvc.node.podstatus import RUNTIME, stamp
 
@@ -60,10 +61,8 @@ def node_status(
     capacity = {
         "cpu": str(machine.cpus),
         "memory": f"{machine.memory_kib}Ki",
-        "ephemeral-storage": "0",
         "pods": str(MAX_PODS),
     }
-    del capacity["ephemeral-storage"]
     return {
         "addresses": [
             {"type": "InternalIP", "address": options.node_ip},
@@ -94,6 +93,12 @@ _HEALTHY = (
     ("PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
     ("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
 )
+
+
+def shows_healthy(node: Node) -> bool:
+    """Whether the API shows of the node what its agent, alive, says of it."""
+    shown = {condition.type: condition.status for condition in node.status.conditions or ()}
+    return all(shown.get(kind) == status for kind, status, *_ in _HEALTHY)
 
 
 def _condition(

@@ -17,15 +17,21 @@ V = TypeVar("V")
 
 # A token is replaced when this much of its life is left, as upstream does.
 _RENEW_AT = 0.2
+# Pods of a node that ask the API about their volumes at the same time.
+_REFRESHES = 4
 
 
 class References:
-    """Reads through to the API on every call, except tokens, which are kept while they are fresh."""
+    """Reads through to the API on every call, except tokens, which are kept while they are fresh.
+
+    `refreshing` bounds how many pods look after their volumes at once; those that start do not wait for it.
+    """
 
     def __init__(self, client: Client, clock: Clock) -> None:
         self._client = client
         self._clock = clock
         self._tokens: dict[tuple[str, Token], tuple[str, float]] = {}
+        self.refreshing = asyncio.Semaphore(_REFRESHES)
 
     async def automount(self, pod: Pod) -> bool:
         """What the pod's ServiceAccount says about mounting its token; VolumeError while there is no such account."""

@@ -77,8 +77,8 @@ async def run_agent(options: NodeOptions, spawner: Spawner, client: Client) -> N
             for name, part in (("pods", pods), ("services", services), ("nodes", nodes), ("events", events)):
                 tasks.create_task(part.run(), name=name)
             tasks.create_task(spawner.watch(), name="spawner")
-            await asyncio.gather(registration.register(), services.synced.wait(), pods.synced.wait())
-            tasks.create_task(registration.run(), name="lease")
+            await asyncio.gather(registration.register(), *(each.synced.wait() for each in (services, pods, nodes)))
+            tasks.create_task(registration.run(nodes), name="registration")
             tasks.create_task(agent.run(), name="agent")
             tasks.create_task(_follow_nodes(network, nodes), name="routes")
             _log.info("node ready", node=options.node_name, pods=options.pod_cidr)

@@ -1,6 +1,7 @@
 """Starting one container of a pod: its image, its files, its process, its hooks and probes."""
 
 import asyncio
+import random
 import signal
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
 
 _log = log("node.container")
 _HOOK_LIMIT = 600.0
-_REFRESH_SECONDS = 10.0
+# Spread out, so that pods started together do not ask the API together for ever after.
+_REFRESH_SECONDS = (7.5, 10.0)
 _FIRST_RETRY = 0.02
 _LONGEST_RETRY = 5.0
 _QUIET_FAILURES = 6
@@ -88,6 +90,7 @@ class Starter:
         """Go on with a container that a former agent started."""
         if self._worker.record.of(container.name).running:
             self._watch(container)
+            self._follow_volumes()
 
     def ended(self, name: str) -> None:
         """The container's process has ended."""
@@ -175,8 +178,7 @@ class Starter:
         self._watch(container)
         if container.lifecycle and container.lifecycle.post_start:
             worker.spawn(self._post_start(container), f"postStart of {container.name}")
-        if self._refresh is None:
-            self._refresh = worker.spawn(self._keep_volumes(), "volumes")
+        self._follow_volumes()
         worker.report()
 
     async def _post_start(self, container: Container) -> None:
@@ -245,14 +247,20 @@ class Starter:
                 with suppress(RequestFailed, SandboxGone):
                     await sandbox.signal(name, signal.SIGKILL)
 
+    def _follow_volumes(self) -> None:
+        if self._refresh is None:
+            self._refresh = self._worker.spawn(self._keep_volumes(), "volumes")
+
     async def _keep_volumes(self) -> None:
         """Follow the objects behind the pod's volumes, and renew its tokens."""
         worker = self._worker
         while True:
-            await worker.context.clock.sleep(_REFRESH_SECONDS)
+            await worker.context.clock.sleep(random.uniform(*_REFRESH_SECONDS))
             if worker.deleted:
                 continue
             try:
-                worker.files.write_volumes(worker.pod, await self.gather())
+                async with worker.context.references.refreshing:
+                    material = await self.gather()
+                worker.files.write_volumes(worker.pod, material)
             except (VolumeError, ApiError, ConnectionFailed, OSError) as err:
                 _log.debug("volumes not refreshed", pod=worker.name, reason=err)

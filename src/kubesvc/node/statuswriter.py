@@ -28,6 +28,7 @@ class StatusWriter:
         self._clock = clock
         self._wanted: dict[str, Any] | None = None
         self._written: dict[str, Any] | None = None
+        self._revision = 0
         self._changed = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -38,6 +39,22 @@ class StatusWriter:
         self.conditions = {c["type"]: (c["status"], c["lastTransitionTime"]) for c in status["conditions"]}
         if status != self._wanted:
             self._wanted = status
+            self._idle.clear()
+            self._changed.set()
+
+    def compare(self, pod: Pod) -> None:
+        """The API shows `pod`: where others have overwritten the agent's conditions, write them again.
+
+        The controllers do so with the pods of a node that was silent. States older than what was written
+        last tell nothing; revisions are compared as numbers (KEP-5504).
+        """
+        wanted = self._wanted
+        if wanted is None or wanted != self._written or _number(pod.metadata.resource_version) <= self._revision:
+            return
+        shown = {condition.type: condition.status for condition in pod.status.conditions or ()}
+        if any(shown.get(condition["type"]) != condition["status"] for condition in wanted["conditions"]):
+            _log.info("status overwritten by others, writing it again", pod=f"{self._meta.namespace}/{self._meta.name}")
+            self._written = None
             self._idle.clear()
             self._changed.set()
 
@@ -63,7 +80,7 @@ class StatusWriter:
         """False when it has to be tried again."""
         body = msgspec.json.encode({"metadata": {"uid": self._meta.uid}, "status": status})
         try:
-            await self._client.patch(
+            answer = await self._client.patch(
                 PODS,
                 self._meta.name,
                 msgspec.Raw(body),
@@ -77,5 +94,12 @@ class StatusWriter:
         except (ApiError, ConnectionFailed) as err:
             _log.debug("status write failed", pod=f"{self._meta.namespace}/{self._meta.name}", reason=err)
             return False
+        else:
+            self._revision = _number(answer["metadata"].get("resourceVersion", ""))
         self._written = status
         return True
+
+
+def _number(resource_version: str) -> int:
+    """A revision as a number; 0 where the server uses something else."""
+    return int(resource_version) if resource_version.isdecimal() else 0

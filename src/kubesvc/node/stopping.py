@@ -23,7 +23,8 @@ class Stopper:
     def __init__(self, worker: "PodWorker") -> None:
         self._worker = worker
         self._task: asyncio.Task[None] | None = None
-        self._kill: asyncio.TimerHandle | None = None
+        self._kill: asyncio.Task[None] | None = None
+        self._kill_at = 0.0
 
     def begin(self, grace: float) -> None:
         """Stop everything that runs, within `grace` seconds. A no-op while that is under way."""
@@ -33,22 +34,23 @@ class Stopper:
 
     def hurry(self, grace: float) -> None:
         """A second, more impatient deletion brings the end forward; none puts it off."""
-        if self._kill is not None and self._kill.when() > asyncio.get_running_loop().time() + grace:
+        if self._kill is not None and self._kill_at > self._worker.context.clock.monotonic() + grace:
             self._arm(grace)
 
     def disarm(self) -> None:
-        """Forget the SIGKILL. Idempotent."""
+        """Forget the SIGKILL, unless it is being sent already. Idempotent."""
         if self._kill is not None:
             self._kill.cancel()
             self._kill = None
 
     def _arm(self, grace: float) -> None:
         self.disarm()
-        self._kill = asyncio.get_running_loop().call_later(
-            grace, lambda: self._worker.spawn(self._kill_all(), "the end of the grace")
-        )
+        self._kill_at = self._worker.context.clock.monotonic() + grace
+        self._kill = self._worker.spawn(self._kill_after(grace), "the end of the grace")
 
-    async def _kill_all(self) -> None:
+    async def _kill_after(self, grace: float) -> None:
+        await self._worker.context.clock.sleep(grace)
+        self._kill = None
         if self._worker.sandbox is not None:
             await self._worker.sandbox.stop()
 

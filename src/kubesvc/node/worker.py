@@ -59,6 +59,7 @@ class PodWorker:
             self._gone = True
         else:
             self.pod = pod
+            self._status.compare(pod)
         if self.deleted:
             self._stopper.hurry(self.grace())
         self.wake()
@@ -94,11 +95,11 @@ class PodWorker:
                 if self.pod.spec.active_deadline_seconds is not None:
                     lasting.append(tasks.create_task(self._deadline(), name=f"deadline of {self.name}"))
                 await self._work()
+                self._stopper.disarm()
                 self.starter.cancel_all()
                 for task in lasting:
                     task.cancel()
         finally:
-            self._stopper.disarm()
             if self.sandbox is not None:
                 self.sandbox.close()
 

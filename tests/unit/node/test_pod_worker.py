@@ -157,3 +157,59 @@ async def test_what_is_missing_is_tried_again_and_said_once_it_lasts(world: Any)
     await world.advance(10)
     assert "FailedMount" in world.reasons()
     assert world.container("web")["state"]["waiting"]["reason"] == "ContainerCreating"
+
+
+def mark_not_ready(world: Any) -> None:
+    """What the node lifecycle controller does to the pods of a silent node."""
+    document = world.api.document(PODS, "web", "default")
+    for condition in document["status"]["conditions"]:
+        if condition["type"] == "Ready":
+            condition["status"] = "False"
+    world.api.put(document)
+
+
+async def test_a_pod_that_others_marked_not_ready_is_reported_as_it_is(world: Any) -> None:
+    worker = await world.begin(pod())
+    mark_not_ready(world)
+    world.update(worker)
+    await world.advance(0)
+    assert is_ready(world)
+
+
+async def test_news_older_than_the_last_report_change_nothing(world: Any) -> None:
+    worker = await world.begin(pod())
+    world.update(worker)
+    old = worker.pod
+    world.sandbox.end("main", 1)
+    await world.advance(0)
+    writes = len(world.api.calls)
+    worker.update(old)
+    await world.advance(0)
+    assert len(world.api.calls) == writes
+
+
+async def test_what_outlives_its_grace_is_killed_and_its_timer_never_outlives_the_pod(world: Any) -> None:
+    worker = await world.begin(pod())
+    await world.context.client.delete(PODS, "web", namespace="default")
+    world.update(worker)
+    await world.advance(0)
+    await world.advance(29)
+    assert not world.sandbox.stopped
+    await world.advance(2)
+    assert world.sandbox.stopped
+    assert world.api.document(PODS, "web", "default") is None
+    assert world.tasks[0].done()
+
+
+async def test_a_second_deletion_brings_the_kill_forward(world: Any) -> None:
+    worker = await world.begin(pod())
+    await world.context.client.delete(PODS, "web", namespace="default")
+    world.update(worker)
+    await world.advance(0)
+    document = world.api.document(PODS, "web", "default")
+    document["metadata"]["deletionGracePeriodSeconds"] = 2
+    world.api.put(document)
+    world.update(worker)
+    await world.advance(0)
+    await world.advance(3)
+    assert world.sandbox.stopped
