@@ -9,13 +9,24 @@ import socket
 import struct
 from dataclasses import dataclass
 from ipaddress import IPv4Network
+from pathlib import Path
 
 from kubesvc.cluster.addresses import choose_networks
 from kubesvc.cluster.daemon import daemonise
-from kubesvc.cluster.ledger import ClusterError, Ledger, StateDirectory, StateError, clusters, locked_home
+from kubesvc.cluster.ledger import (
+    ClusterError,
+    Ledger,
+    StateDirectory,
+    StateError,
+    clusters,
+    home,
+    locked_home,
+    remove_empty_home,
+)
 from kubesvc.cluster.records import SUPERVISOR, running
 from kubesvc.cluster.topology import MAX_NODES, check_name
 
+_LEAST_SPACE = 2 << 20
 # struct flock of Linux where off_t has 64 bits.
 _FLOCK = "hhqqi"
 
@@ -49,7 +60,11 @@ def launch(wanted: Wanted) -> Launched:
         ledger = state.read()
         created = ledger is None
         if ledger is None:
-            ledger = _new_cluster(state, wanted)
+            try:
+                ledger = _new_cluster(state, wanted)
+            except Exception:
+                remove_empty_home()  # a refusal leaves nothing behind
+                raise
         else:
             _check_same(ledger, wanted)
             if supervisor_alive(state):
@@ -135,6 +150,7 @@ def _new_cluster(state: StateDirectory, wanted: Wanted) -> Ledger:
     for other in clusters():
         occupied += [other.topology.node_network, other.topology.pool]
     networks = choose_networks(occupied, nodes=wanted.node_network, pool=wanted.pool)
+    _check_space(home())
     ledger = Ledger(
         name=wanted.name,
         node_network=str(networks.nodes),
@@ -150,6 +166,17 @@ def _new_cluster(state: StateDirectory, wanted: Wanted) -> Ledger:
         raise StateError(f"{state.root}: {err.strerror}") from err
     state.write(ledger)
     return ledger
+
+
+def _check_space(directory: Path) -> None:
+    """A disk that is full now would show as a cluster that never becomes ready."""
+    disk = os.statvfs(directory)
+    free = disk.f_bavail * disk.f_frsize
+    if free < _LEAST_SPACE:
+        raise ClusterError(
+            f"only {free >> 10} KiB are free on the disk of {directory}; a cluster needs {_LEAST_SPACE >> 20} MiB",
+            "free some space, or point KUBESVC_HOME at another disk",
+        )
 
 
 def _check_same(ledger: Ledger, wanted: Wanted) -> None:

@@ -217,11 +217,21 @@ def remove_empty_home() -> None:
 
 def _open_lock() -> int:
     directory = home()
-    try:
-        directory.mkdir(mode=0o711, parents=True, exist_ok=True)
-        return os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as err:
-        raise StateError(f"{directory}: {err.strerror}") from err
+    while True:
+        try:
+            directory.mkdir(mode=0o711, parents=True, exist_ok=True)
+        except OSError as err:
+            raise _unusable(directory, err) from err
+        try:
+            return os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except FileNotFoundError:
+            continue  # the last `down` removed the directory in between
+        except OSError as err:
+            raise _unusable(directory, err) from err
+
+
+def _unusable(directory: Path, err: OSError) -> StateError:
+    return StateError(f"{directory}: {err.strerror}", "point KUBESVC_HOME at a directory that can be written to")
 
 
 def _is_current(descriptor: int) -> bool:

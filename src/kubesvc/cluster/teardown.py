@@ -36,6 +36,7 @@ def destroy(name: str) -> list[str] | None:
     state = StateDirectory(check_name(name))
     with locked_home():
         if not _exists(state):
+            remove_empty_home()  # which taking the lock may have made
             return None
         ledger = _readable_ledger(state)
         _end_processes(state)

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from kubesvc.cluster.launch import Wanted, launch
 from kubesvc.cluster.ledger import (
+    ClusterError,
     Ledger,
     StateDirectory,
     StateError,
@@ -17,6 +19,7 @@ from kubesvc.cluster.ledger import (
     locked_home,
     remove_empty_home,
 )
+from kubesvc.cluster.teardown import destroy
 
 LEDGER = Ledger(name="lab", node_network="10.89.0.0/24", pool="10.90.0.0/24", node_count=2, api_port=40000)
 
@@ -76,6 +79,29 @@ def test_an_interrupted_write_leaves_the_old_ledger(state: StateDirectory) -> No
 def test_a_full_or_missing_place_is_one_sentence(state: StateDirectory) -> None:
     with pytest.raises(StateError, match="cannot write .*No such file or directory"):
         StateDirectory("missing").write(LEDGER)
+
+
+def test_a_home_that_is_a_file_is_named_with_the_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("KUBESVC_HOME", str(tmp_path / "file"))
+    with pytest.raises(StateError, match="file") as caught, locked_home():
+        pass
+    assert "KUBESVC_HOME" in caught.value.hint
+
+
+def test_removing_a_cluster_that_never_was_leaves_no_home_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KUBESVC_HOME", str(tmp_path / "home"))
+    assert destroy("never-was") is None
+    assert not (tmp_path / "home").exists()
+
+
+def test_a_refused_cluster_leaves_no_home_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBESVC_HOME", str(tmp_path / "home"))
+    with pytest.raises(ClusterError, match="--nodes 0"):
+        launch(Wanted(name="lab", nodes=0))
+    assert not (tmp_path / "home").exists()
 
 
 def test_the_home_goes_when_nothing_but_its_lock_is_left(state: StateDirectory) -> None:
