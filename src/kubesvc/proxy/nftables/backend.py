@@ -90,12 +90,13 @@ class NftablesBackend:
         return changed
 
     def intact(self) -> bool:
-        if self._socket.generation() == self._generation:
+        generation = self._socket.generation()
+        if generation == self._generation:
             return True
         info = self._socket.table()
         if info is None or info.handle != self._handle or self._socket.count_rules() != self._rules:
             return False
-        self._generation = self._socket.generation()
+        self._generation = generation
         return True
 
     def close(self) -> None:
@@ -221,7 +222,8 @@ class NftablesBackend:
                 err.owners = [(deletes + adds)[index][0] if index >= 0 else None for index, _ in err.failed]
                 raise
             report.writes += len(deletes) + len(adds)
-            self._generation = self._socket.generation()
+            # Counted, not read: a transaction of somebody else in between must show.
+            self._generation += 1
             await asyncio.sleep(0)
 
     def _leave_out(self, err: BatchError, report: SyncReport) -> bool:
@@ -235,10 +237,10 @@ class NftablesBackend:
         return named
 
     def _remember(self) -> None:
+        self._generation = self._socket.generation()
         info = self._socket.table()
         self._handle = info.handle if info else 0
         self._rules = self._socket.count_rules()
-        self._generation = self._socket.generation()
 
 
 def _parts(names: list[ServicePortName], size: int) -> Iterable[list[ServicePortName]]:
