@@ -25,7 +25,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 from bench.parts import proxy_feed, proxy_path
-from bench.parts.proxy_kernel import Monitor, cpu_seconds, get, memory_mib, metric
+from bench.parts.proxy_kernel import DELETED_TABLE, NEW_TABLE, Monitor, cpu_seconds, get, memory_mib, metric
 
 from kubesvc.linux.nft_elements import ElementSocket
 
@@ -203,10 +203,10 @@ def show_memory(name: str, size: int, pid: int) -> None:
 def show_flush(name: str, mode: str, size: int, monitor: Monitor) -> None:
     """Somebody deletes the table: how soon rules are written again, and how soon all are back."""
     table = "kubesvc-proxy" if mode == "nftables" else "nat"
-    subprocess.run(["nft", "delete", "table", "ip", table], check=True)
-    began = time.monotonic_ns()
     monitor.drain()
-    first = monitor.wait_for(table.encode() + b"\0", 60)
+    with subprocess.Popen(["nft", "delete", "table", "ip", table]):
+        began = monitor.wait_for_kind(DELETED_TABLE, 60)
+        first = monitor.wait_for_kind(NEW_TABLE, 60)
     figure(f"{name}.flush_noticed[{size}]", (first - began) / 1e9, "s", "<= 1")
     back = monitor.wait_for(socket.inet_aton(proxy_feed.cluster_ip(size - 1)), 120)
     figure(f"{name}.flush_repaired[{size}]", (back - began) / 1e9, "s")
