@@ -10,10 +10,9 @@ from kubesvc.api import resources as r
 from kubesvc.api.resources import Resource
 from kubesvc.apiserver import refusals
 from kubesvc.apiserver.documents import Document
-from kubesvc.apiserver.request import ANONYMOUS, User
+from kubesvc.apiserver.request import ANONYMOUS, AUTHENTICATED, User
 from kubesvc.apiserver.tokens import ISSUER, Claims, Signer, TokenRefused
 
-AUTHENTICATED = "system:authenticated"
 Lookup = Callable[[Resource, str, str], Document | None]
 """The newest state of an object by resource, namespace and name."""
 

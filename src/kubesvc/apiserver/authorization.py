@@ -8,8 +8,7 @@ anonymous                             health and version
 from dataclasses import dataclass
 
 from kubesvc.api.status import Forbidden
-from kubesvc.apiserver.authentication import AUTHENTICATED
-from kubesvc.apiserver.request import Call, User
+from kubesvc.apiserver.request import AUTHENTICATED, Call, User
 
 _TRUSTED_GROUPS = frozenset({"system:masters", "system:nodes", "system:serviceaccounts:kube-system"})
 _TRUSTED_USERS = frozenset(

@@ -14,7 +14,7 @@ from kubesvc.api.validation import invalid, invalid_error
 from kubesvc.apiserver.allocator import AddressRange, Draw
 from kubesvc.apiserver.documents import Document, timestamp, to_value
 from kubesvc.apiserver.keys import key_of
-from kubesvc.store import Backend, Write
+from kubesvc.store.types import Backend, Write
 
 IP_FAMILY_LABEL = "ipaddress.kubernetes.io/ip-family"
 MANAGED_BY_LABEL = "ipaddress.kubernetes.io/managed-by"

@@ -9,7 +9,7 @@ import msgspec
 from kubesvc.api.resources import Resource
 from kubesvc.api.status import BadRequest
 from kubesvc.apiserver.refusals import conflict
-from kubesvc.store import Record
+from kubesvc.store.types import Record
 
 Document = dict[str, Any]
 

@@ -13,7 +13,7 @@ from kubesvc.api.status import ApiError
 from kubesvc.apiserver.bootstrap import Bootstrap
 from kubesvc.apiserver.keys import prefix_of
 from kubesvc.apiserver.repair import plan_repair, read_allocations
-from kubesvc.store import Backend, Record, StoreError, Write
+from kubesvc.store.types import Backend, Record, StoreError, Write
 
 _KEEP_SECONDS = 10.0
 _TURNS_PER_REPAIR = 18

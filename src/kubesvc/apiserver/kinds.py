@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from kubesvc.apiserver.documents import Document, is_held
 from kubesvc.apiserver.request import User
-from kubesvc.store import Write
+from kubesvc.store.types import Write
 
 
 @dataclass(frozen=True, slots=True)

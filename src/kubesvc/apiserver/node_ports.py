@@ -9,7 +9,7 @@ from kubesvc.api.validation import invalid, invalid_error
 from kubesvc.apiserver.allocator import Draw, PortRange
 from kubesvc.apiserver.documents import Document, to_json
 from kubesvc.apiserver.keys import NODE_PORTS
-from kubesvc.store import Backend, Write
+from kubesvc.store.types import Backend, Write
 
 _TAKEN = "provided port is already allocated"
 

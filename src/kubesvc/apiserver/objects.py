@@ -43,7 +43,7 @@ from kubesvc.apiserver.documents import (
 from kubesvc.apiserver.keys import key_of
 from kubesvc.apiserver.kinds import DeleteOptions, Kind
 from kubesvc.apiserver.request import User
-from kubesvc.store import Backend, Record, RevisionMismatch, StorageFailed, Write
+from kubesvc.store.types import Backend, Record, RevisionMismatch, StorageFailed, Write
 
 _ATTEMPTS = 8
 _PLAIN = Kind()

@@ -12,7 +12,7 @@ from kubesvc.apiserver.documents import Document, from_record
 from kubesvc.apiserver.keys import key_of
 from kubesvc.apiserver.kinds import DeleteOptions, Kind
 from kubesvc.apiserver.request import User
-from kubesvc.store import Backend, Watch
+from kubesvc.store.types import Backend, Watch
 
 TOKEN_MOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 ROOT_CA = "kube-root-ca.crt"

@@ -10,7 +10,7 @@ from kubesvc.apiserver.keys import key_of, prefix_of
 from kubesvc.apiserver.request import Call, Target
 from kubesvc.apiserver.selection import Selection, parse_selection
 from kubesvc.apiserver.versions import ListPlan, make_token, parse_revision, plan_list
-from kubesvc.store import Backend, Compacted, Record, Revision
+from kubesvc.store.types import Backend, Compacted, Record, Revision
 
 
 @dataclass(frozen=True, slots=True)

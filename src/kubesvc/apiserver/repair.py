@@ -12,7 +12,7 @@ from kubesvc.api import resources as r
 from kubesvc.apiserver import cluster_ips, node_ports
 from kubesvc.apiserver.documents import Document, from_record
 from kubesvc.apiserver.keys import NODE_PORTS, prefix_of
-from kubesvc.store import Backend, Record, Write
+from kubesvc.store.types import Backend, Record, Write
 
 _ORPHAN_AGE = timedelta(seconds=60)
 

@@ -19,7 +19,7 @@ from kubesvc.apiserver.patching import patch_change
 from kubesvc.apiserver.reading import get, list_objects
 from kubesvc.apiserver.request import Call, Target, number
 from kubesvc.apiserver.watching import Render, WatchStream, plan_watch
-from kubesvc.store import Backend
+from kubesvc.store.types import Backend
 
 _WRITABLE_SUBRESOURCES = frozenset({"status", "finalize"})
 Handler = Callable[[Call, Resource, Target], Awaitable[Reply]]

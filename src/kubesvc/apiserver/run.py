@@ -37,7 +37,8 @@ from kubesvc.apiserver.services import ServiceKind
 from kubesvc.apiserver.system import SystemPaths, custom_resources
 from kubesvc.apiserver.token_request import TokenRequests
 from kubesvc.apiserver.tokens import Signer
-from kubesvc.store import Backend, SqliteBackend, StorageFailed
+from kubesvc.store.sqlite import SqliteBackend
+from kubesvc.store.types import Backend, StorageFailed
 
 __all__ = ["ApiServerOptions", "CannotStart", "run"]
 

@@ -10,7 +10,7 @@ from kubesvc.apiserver.families import complete_families
 from kubesvc.apiserver.keys import key_of
 from kubesvc.apiserver.kinds import Kind
 from kubesvc.apiserver.node_ports import NodePorts, port_keys
-from kubesvc.store import Backend, Write
+from kubesvc.store.types import Backend, Write
 
 
 class ServiceKind(Kind):

@@ -14,7 +14,7 @@ import msgspec
 from kubesvc.api.status import BadRequest, Cause, Invalid
 from kubesvc.apiserver import refusals
 from kubesvc.apiserver.request import number
-from kubesvc.store import Revision
+from kubesvc.store.types import Revision
 
 _MATCHES = ("Exact", "NotOlderThan")
 

@@ -19,7 +19,7 @@ from kubesvc.apiserver.keys import prefix_of
 from kubesvc.apiserver.request import Call, Target, flag, number
 from kubesvc.apiserver.selection import Selection, parse_selection
 from kubesvc.apiserver.versions import check_watch_match, parse_revision
-from kubesvc.store import Backend, Compacted, Event, EventType, Overrun, Revision, Watch
+from kubesvc.store.types import Backend, Compacted, Event, EventType, Overrun, Revision, Watch
 
 BOOKMARK_SECONDS = 60.0
 _INITIAL_END = {"k8s.io/initial-events-end": "true"}

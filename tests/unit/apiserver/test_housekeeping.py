@@ -5,7 +5,7 @@ from typing import Any
 from tests.unit.apiserver.world import World
 
 from kubesvc.apiserver.housekeeping import Housekeeping
-from kubesvc.store import Write
+from kubesvc.store.types import Write
 
 SERVICES = "/api/v1/namespaces/default/services"
 ENDPOINTS = "/api/v1/namespaces/default/endpoints/kubernetes"

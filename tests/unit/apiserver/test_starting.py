@@ -10,7 +10,7 @@ from tests.unit.apiserver.world import make_options
 from kubesvc.apiserver.flags import add_arguments, options_from
 from kubesvc.apiserver.run import CannotStart, run
 from kubesvc.cluster.pki import Site, write_pki
-from kubesvc.store import SqliteBackend
+from kubesvc.store.sqlite import SqliteBackend
 
 REQUIRED = [
     "--tls-cert-file=c",

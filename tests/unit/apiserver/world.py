@@ -14,7 +14,7 @@ from kubesvc.apiserver.bootstrap import Bootstrap
 from kubesvc.apiserver.objects import Objects
 from kubesvc.apiserver.request import Call, parse_query, parse_target
 from kubesvc.apiserver.run import ApiServerOptions, build_api, build_bootstrap, build_kubelets, build_objects
-from kubesvc.store import SqliteBackend
+from kubesvc.store.sqlite import SqliteBackend
 from kubesvc.testing.clock import VirtualClock
 
 TOKENS = {

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubesvc.store import ABSENT, Compacted, EventType, Revision, RevisionMismatch, Write
 from kubesvc.store.mvcc import Mvcc
+from kubesvc.store.types import ABSENT, Compacted, EventType, Revision, RevisionMismatch, Write
 
 
 def body(text: str = "") -> bytes:

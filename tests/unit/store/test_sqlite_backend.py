@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from kubesvc.store import ABSENT, Overrun, Revision, RevisionMismatch, SqliteBackend, StorageFailed, StorageFull, Write
+from kubesvc.store.sqlite import SqliteBackend
+from kubesvc.store.types import ABSENT, Overrun, Revision, RevisionMismatch, StorageFailed, StorageFull, Write
 
 
 def body(text: str = "") -> bytes:
@@ -132,7 +133,8 @@ async def test_a_second_server_on_the_same_file_is_refused(tmp_path: Path) -> No
 _WRITER = """
 import asyncio, sys
 from pathlib import Path
-from kubesvc.store import SqliteBackend, Write
+from kubesvc.store.sqlite import SqliteBackend
+from kubesvc.store.types import Write
 BODY = b'{"kind":"X","apiVersion":"v1","metadata":{"name":"x"}}'
 async def main():
     store = SqliteBackend.open(Path(sys.argv[1]))
