@@ -77,8 +77,10 @@ class LogFile:
     def _rotate(self) -> None:
         with suppress(OSError):
             os.replace(self._path, self._path + ".1")
+            fresh = self._open()
+            # Not before there is another: the number of a closed descriptor soon means somebody else's file.
             os.close(self._fd)
-            self._fd, self._size = self._open(), 0
+            self._fd, self._size = fresh, 0
 
 
 def timestamp() -> bytes:

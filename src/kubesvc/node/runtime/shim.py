@@ -11,7 +11,7 @@ import selectors
 import signal
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import NoReturn
 
@@ -78,7 +78,13 @@ class Shim:
     def serve(self) -> None:
         """Handle events until told to stop."""
         while not self._stopped:
-            for key, _ in self._selector.select():
+            self._handle_events(self._selector.select())
+
+    def _handle_events(self, events: Iterable[tuple[selectors.SelectorKey, int]]) -> None:
+        for key, _ in events:
+            # What is handled first may have closed, or replaced, what stands later in the same batch:
+            # the end of a container closes its streams, news that cannot be sent a connection.
+            if self._selector.get_map().get(key.fd) is key:
                 key.data()
 
     def tear_down(self) -> None:
