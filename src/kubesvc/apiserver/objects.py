@@ -151,7 +151,7 @@ class Objects:
             inherit(resource, new, old)
             writes = self._updating(resource, record, new, old, subresource)
             if not writes:
-                return Result(record.value)
+                return await self._unchanged(record)
             try:
                 return await self._store(writes, new, resource, dry_run=dry_run)
             except RevisionMismatch:
@@ -200,14 +200,13 @@ class Objects:
             wanted = {"uid": options.uid, "resourceVersion": options.resource_version}
             check_preconditions(resource, document, wanted)
             kind.check_deletable(document)
-            before = record.value
             changed = self._terminate(document, kind, options)
             if kind.may_go(document):
                 writes = [Write(key, None, record.revision), *kind.release(document)]
             elif changed:
                 writes = [Write(key, to_value(resource, document), record.revision)]
             else:
-                return Result(before)
+                return await self._unchanged(record)
             gone = kind.may_go(document)
             try:
                 result = await self._store(writes, document, resource, dry_run=dry_run)
@@ -239,12 +238,21 @@ class Objects:
         if dry_run:
             return Result(to_json({"kind": resource.kind, "apiVersion": resource.group_version, **document}), created)
         own = key_of(resource, document["metadata"].get("namespace", ""), document["metadata"]["name"])
-        try:
-            records = await self.backend.commit(writes)
-        except StorageFailed as err:
-            raise InternalError(f"the object could not be stored: {err}") from err
+        records = await self._commit(writes)
         value = next(record.value for record in records if record.key == own)
         return Result(value, created)
+
+    async def _unchanged(self, record: Record) -> Result:
+        """The object as it is; not before it is durable, because the answer says that it is stored so."""
+        if self.backend.get(record.key) is not record:
+            await self._commit(())
+        return Result(record.value)
+
+    async def _commit(self, writes: Sequence[Write]) -> Sequence[Record]:
+        try:
+            return await self.backend.commit(writes)
+        except StorageFailed as err:
+            raise InternalError(f"the object could not be stored: {err}") from err
 
 
 def _set_propagation(metadata: Document, propagation: str) -> None:

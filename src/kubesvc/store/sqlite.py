@@ -14,6 +14,7 @@ import asyncio
 import sqlite3
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from kubesvc.store.mvcc import Mvcc, Staged
@@ -111,9 +112,10 @@ class SqliteBackend:
     async def _flush_group(self, group: Sequence[_Pending]) -> None:
         garbage = self._mvcc.take_garbage()
         rows = [row for staged, _ in group for row in staged.rows]
-        loop = asyncio.get_running_loop()
+        revision = rows[-1][0] if rows else self._mvcc.revision
+        write = partial(_write, self._connection, rows, garbage, compacted=self._mvcc.compacted, revision=revision)
         try:
-            await loop.run_in_executor(self._writer, _write, self._connection, rows, garbage, self._mvcc.compacted)
+            await asyncio.get_running_loop().run_in_executor(self._writer, write)
         except sqlite3.Error as err:
             self._mvcc.return_garbage(garbage)
             self._refuse(group, err)
@@ -155,7 +157,9 @@ def _write(
     connection: sqlite3.Connection,
     rows: Sequence[tuple[Revision, str, bytes | None]],
     garbage: Sequence[Revision],
+    *,
     compacted: Revision,
+    revision: Revision,
 ) -> None:
     """One transaction, one fsync; rolled back as a whole on any error."""
     connection.execute("BEGIN IMMEDIATE")
@@ -163,7 +167,7 @@ def _write(
         connection.executemany("INSERT INTO log VALUES (?, ?, ?)", rows)
         if garbage:
             connection.executemany("DELETE FROM log WHERE revision = ?", [(revision,) for revision in garbage])
-            meta = [("compacted", compacted), ("revision", rows[-1][0])]
+            meta = [("compacted", compacted), ("revision", revision)]
             connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", meta)
         connection.execute("COMMIT")
     except sqlite3.Error:

@@ -160,7 +160,10 @@ class Backend(Protocol):
         ...
 
     async def commit(self, writes: Sequence[Write]) -> tuple[Record, ...]:
-        """Apply all writes durably or none; each gets its own revision. Raises RevisionMismatch, StorageFailed."""
+        """Apply all writes durably or none; each gets its own revision. Raises RevisionMismatch, StorageFailed.
+
+        Returns after everything committed before; without writes of its own, that is all it waits for.
+        """
         ...
 
     def watch(self, prefix: str, *, after: Revision) -> Watch:

@@ -31,11 +31,12 @@ class QueueWatch:
         return Revision(self._queue[0].revision - 1) if self._queue else self._hub.revision
 
     async def next(self) -> Sequence[Event]:
-        while not self._queue and not self._interrupted:
-            if self._overrun:
-                raise Overrun(f"watch of {self._prefix}: more than {self._capacity} events were waiting")
+        while not self._queue and not self._interrupted and not self._overrun:
             self._waiter = asyncio.get_running_loop().create_future()
             await self._waiter
+        # Before an interruption: `progress` says nothing true of a watch that has lost events.
+        if self._overrun:
+            raise Overrun(f"watch of {self._prefix}: more than {self._capacity} events were waiting")
         self._interrupted = False
         batch, self._queue = self._queue, []
         return batch

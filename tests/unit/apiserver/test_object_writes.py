@@ -1,5 +1,6 @@
 """Create, update, patch and delete as clients see them."""
 
+import asyncio
 from typing import Any
 
 from tests.unit.apiserver.world import World
@@ -254,6 +255,16 @@ async def test_a_deployment_is_scaled_through_its_scale(world: World) -> None:
     assert (deployment["spec"]["replicas"], deployment["metadata"]["generation"]) == (4, 2)
     code, _, message = await world.refusal("PUT", f"{url}/d/scale", {"spec": {"replicas": -1}})
     assert (code, message.partition(": ")[0]) == (422, 'Scale.autoscaling "d" is invalid')
+
+
+async def test_an_update_that_changes_nothing_is_answered_once_what_it_found_is_durable(world: World) -> None:
+    made = await world.create(CONFIGMAPS, config("x"))
+    changed = made | {"data": {"a": "2"}}
+    del changed["metadata"]["resourceVersion"]
+    first = asyncio.create_task(world.call("PUT", f"{CONFIGMAPS}/x", changed))
+    _, second = await world.call("PUT", f"{CONFIGMAPS}/x", changed)
+    assert await world.get(f"{CONFIGMAPS}/x") == second
+    assert (await first)[1] == second
 
 
 async def test_a_full_disk_refuses_writes_and_only_those(world: World) -> None:

@@ -77,6 +77,28 @@ async def test_a_slow_watcher_is_dropped_and_nobody_waits_for_it(tmp_path: Path)
     await backend.close()
 
 
+async def test_a_dropped_watcher_learns_so_even_when_it_is_interrupted(tmp_path: Path) -> None:
+    """A bookmark of the store's revision, sent then, would let its owner go on without what it has missed."""
+    async with opened(tmp_path / "db") as store:
+        store._hub._capacity = 2
+        watch = store.watch("a/", after=ABSENT)
+        for n in range(3):
+            await store.commit([Write(f"a/{n}", body())])
+        watch.interrupt()
+        with pytest.raises(Overrun):
+            await watch.next()
+
+
+async def test_a_commit_of_nothing_waits_for_those_before_it(tmp_path: Path) -> None:
+    async with opened(tmp_path / "db") as store:
+        writing = asyncio.create_task(store.commit([Write("a/x", body())]))
+        await asyncio.sleep(0)
+        assert store.latest("a/x") is not None
+        assert await store.commit(()) == ()
+        assert store.get("a/x") is not None
+        await writing
+
+
 async def test_old_rows_leave_the_file(tmp_path: Path) -> None:
     async with opened(tmp_path / "db", keep_events=3) as store:
         revision = ABSENT
