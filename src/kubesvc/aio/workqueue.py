@@ -8,6 +8,8 @@ import asyncio
 from collections.abc import Hashable
 from typing import Generic, TypeVar
 
+from kubesvc.aio.backoff import backoff
+
 K = TypeVar("K", bound=Hashable)
 
 
@@ -48,9 +50,8 @@ class WorkQueue(Generic[K]):
 
     def retry(self, key: K) -> float:
         """Queue `key` after its next back-off delay; return that delay in seconds."""
-        failures = self._failures.get(key, 0)
-        self._failures[key] = failures + 1
-        delay = min(self._base_delay * 2.0 ** min(failures, 40), self._max_delay)
+        failures = self._failures[key] = self._failures.get(key, 0) + 1
+        delay = backoff(failures, first=self._base_delay, longest=self._max_delay)
         self.add_after(key, delay)
         return delay
 

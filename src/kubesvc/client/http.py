@@ -19,7 +19,7 @@ from kubesvc.client.transport import NO_QUERY, Response
 WATCH_SILENCE_SECONDS = 180.0
 _REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=60, sock_connect=10)
 _WATCH_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=WATCH_SILENCE_SECONDS)
-_FAILURES = (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, asyncio.TimeoutError, ConnectionError)
+_FAILURES = (aiohttp.ClientError, asyncio.TimeoutError, ConnectionError)
 
 
 class HttpTransport:

@@ -13,6 +13,7 @@ from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
+from kubesvc.aio.backoff import backoff
 from kubesvc.aio.clock import Clock, SystemClock
 from kubesvc.api.resources import Key, Resource
 from kubesvc.api.status import ApiError, BadRequest, Expired, Invalid
@@ -107,19 +108,22 @@ class Informer(Generic[T]):
         failures = 0
         while True:
             before = self.last_contact
+            reason: object = "it ended without a word"
             try:
                 await self._follow()
-                failures = 0
-                continue
-            except Expired:
+            except Expired as err:
                 self.resource_version = ""
-                failures = 0
-                continue
+                reason = err
             except (ConnectionFailed, ApiError, msgspec.DecodeError) as err:
-                failures = 1 if self.last_contact != before else failures + 1
-                delay = min(FIRST_DELAY * 2 ** min(failures - 1, 20), MAX_DELAY)
-                report = _log.info if failures >= 5 else _log.debug
-                report("watch broke, trying again", resource=self.resource.plural, reason=err, delay_s=delay)
+                reason = err
+            else:
+                if self.last_contact != before:
+                    failures = 0
+                    continue
+            failures = 1 if self.last_contact != before else failures + 1
+            delay = backoff(failures, first=FIRST_DELAY, longest=MAX_DELAY)
+            report = _log.info if failures >= 5 else _log.debug
+            report("watch broke, trying again", resource=self.resource.plural, reason=reason, delay_s=delay)
             await self._clock.sleep(delay)
 
     async def _follow(self) -> None:

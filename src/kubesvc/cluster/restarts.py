@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from kubesvc.aio.backoff import backoff
+
 _FIRST_DELAY = 0.1
 _MAX_DELAY = 10.0
 _STABLE_AFTER = 30.0
@@ -20,4 +22,4 @@ class RestartPolicy:
         self.failures += 1
         if self.failures == 1:
             return 0.0
-        return min(_FIRST_DELAY * 2.0 ** min(self.failures - 2, 30), _MAX_DELAY)
+        return backoff(self.failures - 1, first=_FIRST_DELAY, longest=_MAX_DELAY)

@@ -2,6 +2,8 @@
 
 import msgspec
 
+from kubesvc.aio.backoff import backoff
+
 FIRST = 10.0
 LONGEST = 300.0
 FORGIVEN_AFTER = 600.0
@@ -20,7 +22,7 @@ class BackOff(msgspec.Struct, frozen=True):
 
 def image_delay(failures: int) -> float:
     """Seconds until an image is tried again after `failures` failures in a row."""
-    return float(min(FIRST * 2.0 ** min(failures - 1, 10), LONGEST))
+    return backoff(failures, first=FIRST, longest=LONGEST)
 
 
 def describe(seconds: float) -> str:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from kubesvc.aio.backoff import backoff
 from kubesvc.node.hostnames import kernel_hostname
 from kubesvc.node.ipam import NoAddressLeft
 from kubesvc.node.runtime.protocol import NetworkSpec, SandboxSpec
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from kubesvc.node.worker import PodWorker
 
 _log = log("node.sandbox")
-_LONGEST_DELAY = 60.0
+_FIRST_DELAY, _LONGEST_DELAY = 0.5, 60.0
 
 
 async def make_sandbox(worker: "PodWorker") -> None:
@@ -32,7 +33,7 @@ async def make_sandbox(worker: "PodWorker") -> None:
         if not host:
             context.addresses.release(address)
         failures = worker.record.failures + 1
-        delay = min(0.5 * 2.0 ** (failures - 1), _LONGEST_DELAY)
+        delay = backoff(failures, first=_FIRST_DELAY, longest=_LONGEST_DELAY)
         worker.record = replace(worker.record, failures=failures, retry_at=context.clock.monotonic() + delay)
         worker.event("Warning", "FailedCreatePodSandBox", f"Failed to create pod sandbox: {err}")
         _log.warning("no sandbox", pod=worker.name, reason=err)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from kubesvc.aio.backoff import backoff
 from kubesvc.api.status import ApiError
 from kubesvc.api.views import Container
 from kubesvc.client.errors import ConnectionFailed
@@ -142,7 +143,8 @@ class Starter:
         if failures >= _QUIET_FAILURES:
             name = container.name if reason == "Failed" else ""
             self._worker.event("Warning", reason, message, name)
-        self._wait(container, waiting, min(_FIRST_RETRY * 2.0**failures, _LONGEST_RETRY), failures + 1)
+        delay = backoff(failures + 1, first=_FIRST_RETRY, longest=_LONGEST_RETRY)
+        self._wait(container, waiting, delay, failures + 1)
 
     def _wait(self, container: Container, waiting: Waiting | None, delay: float, failures: int = 0) -> None:
         worker = self._worker

@@ -1,7 +1,7 @@
 """An informer's cache follows the server through breaks, relists and bad objects."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
 import pytest
@@ -9,6 +9,7 @@ import pytest
 from kubesvc.api.resources import SERVICES, Key
 from kubesvc.api.views import Service
 from kubesvc.client import Client, Informer
+from kubesvc.client.transport import NO_QUERY
 from kubesvc.testing.builders import service
 from kubesvc.testing.clock import VirtualClock
 from kubesvc.testing.local import LocalTransport
@@ -130,3 +131,30 @@ async def test_a_label_selector_narrows_the_cache() -> None:
         assert it.names == {"a"}
         api.put(service("a", labels={"tier": "db"}))
         await it.until(lambda: not it.names)
+
+
+class Hasty(LocalTransport):
+    """A server, or something before it, that ends every watch at once."""
+
+    @asynccontextmanager
+    async def stream(self, path: str, *, query: Mapping[str, str] = NO_QUERY) -> AsyncIterator[AsyncIterator[bytes]]:
+        async with super().stream(path, query=query) as frames:
+            if query.get("sendInitialEvents"):
+                self.break_watches()
+                yield frames
+            else:
+                yield _nothing()
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    for frame in list[bytes]():
+        yield frame
+
+
+async def test_a_server_that_ends_every_watch_at_once_is_asked_less_and_less_often() -> None:
+    api = Hasty(service("a"))
+    async with following(api) as it:
+        before = len(api.calls)
+        for _ in range(60):
+            await it.clock.advance(1)
+        assert 5 < len(api.calls) - before < 30
