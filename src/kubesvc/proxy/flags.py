@@ -2,10 +2,12 @@
 
 import argparse
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 from kubesvc.proxy.config import ConfigError, options_from_document
 from kubesvc.proxy.options import LocalDetector, Mode, ProxyOptions
+from kubesvc.proxy.upstream_flags import add_upstream_arguments, duration, switch, with_upstream_flags
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="CIDR[,CIDR]|primary",
         help="where node ports answer (default: primary in nftables mode, every local address in iptables mode)",
     )
-    add("--masquerade-all", action="store_true", help="masquerade everything sent to cluster addresses")
+    switch(parser, "--masquerade-all", "masquerade everything sent to cluster addresses")
     add(
         "--iptables-masquerade-bit",
         type=int,
@@ -69,16 +71,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--min-sync-period",
-        type=float,
+        type=duration,
         default=0.0,
-        metavar="SECONDS",
+        metavar="DURATION",
         help="the least time between syncs; 0 adapts to load",
     )
     add(
         "--sync-period",
-        type=float,
+        type=duration,
         default=30.0,
-        metavar="SECONDS",
+        metavar="DURATION",
         help="twice this long may an update wait before /livez fails",
     )
     add(
@@ -93,7 +95,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="ADDRESS:PORT",
         help="/metrics and /proxyMode; empty: none",
     )
-    add("--cleanup", action="store_true", help="remove every rule of every mode, and exit")
+    switch(parser, "--cleanup", "remove every rule of every mode, and exit")
+    add_upstream_arguments(parser)
 
 
 def options_from(args: argparse.Namespace) -> ProxyOptions:
@@ -117,9 +120,12 @@ def options_from(args: argparse.Namespace) -> ProxyOptions:
         metrics_bind=args.metrics_bind_address,
         cleanup=args.cleanup,
     )
+    options = with_upstream_flags(options, args)
     if args.config is None:
         return options
-    return options_from_document(_read(args.config), options)
+    configured = options_from_document(_read(args.config), options)
+    # The one flag that kube-proxy, too, puts above its file: DaemonSets share the file, not the name.
+    return replace(configured, node_name=args.hostname_override) if args.hostname_override else configured
 
 
 def _read(path: Path) -> object:

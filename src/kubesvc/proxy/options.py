@@ -51,5 +51,8 @@ class ProxyOptions:
     tcp_close_wait_seconds: int = 3600
     tcp_be_liberal: bool = False
     cleanup: bool = False
+    init_only: bool = False
+    master: str = ""
+    """The API server's address where it is not the kubeconfig's."""
     ready_file: Path | None = None
     ready: Callable[[], None] | None = None

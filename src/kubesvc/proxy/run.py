@@ -4,13 +4,15 @@ import asyncio
 import contextlib
 import json
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from kubesvc.aio.clock import SystemClock
 from kubesvc.api import views
 from kubesvc.api.resources import ENDPOINTSLICES, NODES, SERVICES
 from kubesvc.client import Client, EventRecorder, Informer
+from kubesvc.client.http import HttpTransport
+from kubesvc.client.kubeconfig import Access, read_in_cluster, read_kubeconfig
 from kubesvc.linux.conntrack import ConntrackSocket
 from kubesvc.observe import log
 from kubesvc.proxy.backend import Backend
@@ -43,13 +45,19 @@ async def run(options: ProxyOptions) -> None:
         for what in remove_rules():
             _log.info("removed", what=what)
         return
-    client = (
-        Client.from_kubeconfig(options.kubeconfig, user_agent="kubesvc-proxy")
-        if options.kubeconfig
-        else Client.from_in_cluster(user_agent="kubesvc-proxy")
-    )
-    async with client:
+    if options.init_only:
+        prepare_kernel(options)
+        return
+    async with Client(HttpTransport(access_of(options), user_agent="kubesvc-proxy")) as client:
         await run_with_client(options, client)
+
+
+def access_of(options: ProxyOptions) -> Access:
+    """Where the API is, and as whom to ask; raises KubeconfigError."""
+    if options.kubeconfig is None and options.master:
+        return Access(server=options.master.rstrip("/"))
+    found = read_kubeconfig(options.kubeconfig) if options.kubeconfig else read_in_cluster()
+    return replace(found, server=options.master.rstrip("/")) if options.master else found
 
 
 async def run_with_client(options: ProxyOptions, client: Client) -> None:
