@@ -158,3 +158,25 @@ async def test_a_server_that_ends_every_watch_at_once_is_asked_less_and_less_oft
         for _ in range(60):
             await it.clock.advance(1)
         assert 5 < len(api.calls) - before < 30
+
+
+async def test_a_consumer_that_remembers_by_itself_sees_objects_whole_and_keeps_them_small() -> None:
+    api = LocalTransport(service("a", port=80))
+    seen: list[int] = []
+
+    def retain(full: Service) -> Service:
+        return Service(metadata=full.metadata)
+
+    client = Client(api)
+    informer = Informer(client, SERVICES, Service, clock=VirtualClock(), retain=retain)
+    informer.subscribe(lambda _key, _old, new: seen.append(len(new.spec.ports or ()) if new else 0))
+    task = asyncio.create_task(informer.run())
+    async with asyncio.timeout(5):
+        await informer.synced.wait()
+        api.put(service("b", port=80))
+        while len(seen) < 2:
+            await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert seen == [1, 1]
+    assert all(kept.spec.ports is None for kept in informer.objects.values())
