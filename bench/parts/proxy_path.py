@@ -4,7 +4,7 @@
            10.2.0.2 ── 10.2.0.1 node with one rule   10.4.0.1 ── 10.4.0.2 endpoints' addresses
 
 The node with the proxy is this namespace; the others are made here and end with it. Run by itself,
-this file is the load or the server: `serve`, `connect ADDRESS SECONDS`, `stream ADDRESS SECONDS`.
+this file is the load or the server: `serve`, or `connect`, `request`, `stream` with ADDRESS SECONDS.
 """
 
 import socket
@@ -18,6 +18,8 @@ from contextlib import contextmanager
 HAND_VIP = "10.99.0.1"
 PORT, SERVER_PORT = 80, 8080
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+_REQUEST = b"GET / HTTP/1.1\r\nHost: service\r\nConnection: close\r\n\r\n"
+_ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\nConnection: close\r\n\r\nhello\n"
 _HAND_RULE = f"""
 table ip hand {{
   chain prerouting {{
@@ -92,7 +94,7 @@ def _route(name: str, to: str, via: str) -> None:
 
 
 def serve() -> None:
-    """Take one connection after the other and read it to its end."""
+    """Take one connection after the other: answer a request, read anything else to its end."""
     buffer = bytearray(1 << 20)
     with socket.create_server(("0.0.0.0", SERVER_PORT), backlog=4096) as listener:
         print("ready", flush=True)
@@ -100,8 +102,9 @@ def serve() -> None:
             connection, _ = listener.accept()
             with connection:
                 try:
-                    while connection.recv_into(buffer):
-                        pass
+                    while count := connection.recv_into(buffer):
+                        if buffer[:3] == b"GET" and count < 1000:
+                            connection.send(_ANSWER)
                 except ConnectionError:
                     pass
 
@@ -114,6 +117,20 @@ def connect(address: str, seconds: float) -> float:
             with socket.socket() as client:
                 client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
                 client.connect((address, PORT))
+        count += 20
+    return count / taken
+
+
+def request(address: str, seconds: float) -> float:
+    """Connections per second that carry one small request and its answer."""
+    count, began = 0, time.perf_counter()
+    while (taken := time.perf_counter() - began) < seconds:
+        for _ in range(20):
+            with socket.socket() as client:
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+                client.connect((address, PORT))
+                client.send(_REQUEST)
+                client.recv(4096)
         count += 20
     return count / taken
 
@@ -135,5 +152,7 @@ if __name__ == "__main__":
             serve()
         case ["connect", address, seconds]:
             print(connect(address, float(seconds)))
+        case ["request", address, seconds]:
+            print(request(address, float(seconds)))
         case ["stream", address, seconds]:
             print(stream(address, float(seconds)))
