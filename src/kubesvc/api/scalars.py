@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from kubesvc.api.table import Form
+from kubesvc.api.times import parse_time
 from kubesvc.api.wire import bytes_field, read_fields, signed, varint_field
 
 WireValue = int | bytes
@@ -38,18 +39,6 @@ def _members(value: WireValue) -> dict[int, WireValue]:
 
 
 # Time: seconds and nanoseconds since the epoch; the zero time is an empty message
-
-
-def parse_time(text: str) -> datetime:
-    """An RFC 3339 time such as `2026-11-22T13:00:00.5+01:00`, in UTC; finer than microseconds is cut."""
-    head, dot, tail = text.partition(".")
-    if dot:
-        digits = len(tail) - len(tail.lstrip("0123456789"))
-        text = f"{head}.{tail[:digits][:6].ljust(6, '0')}{tail[digits:]}"
-    moment = datetime.fromisoformat(text.upper())
-    if moment.tzinfo is None:
-        raise ValueError(f"{text!r} has no time zone")
-    return moment.astimezone(UTC)
 
 
 def _time_from_wire(value: WireValue, timespec: str) -> str | None:

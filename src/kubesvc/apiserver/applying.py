@@ -5,8 +5,9 @@ from datetime import datetime
 
 from kubesvc.api.apply import apply_configuration, record_update
 from kubesvc.api.resources import Resource
+from kubesvc.api.times import time_text
 from kubesvc.apiserver.body import checked, decode, parse_field_validation, set_type
-from kubesvc.apiserver.documents import Document, from_json, metadata_of, timestamp, to_json
+from kubesvc.apiserver.documents import Document, from_json, metadata_of, to_json
 from kubesvc.apiserver.negotiation import media_type
 from kubesvc.apiserver.request import Call, Target, flag
 
@@ -30,7 +31,7 @@ def apply_change(
 
     def change(live: Document | None) -> Document:
         applied = apply_configuration(
-            live, config, resource.schema_type, manager=call.query.get("fieldManager", ""), now=timestamp(now),
+            live, config, resource.schema_type, manager=call.query.get("fieldManager", ""), now=time_text(now),
             force=flag(call.query, "force"), subresource=target.subresource,
         )  # fmt: skip
         # What becomes of it (defaults, above all) must not reach the configuration, which a retry applies again.
@@ -60,7 +61,7 @@ def credited(change: Change, call: Call, resource: Resource, target: Target, now
         if "managedFields" not in old["metadata"]:
             return new
         return record_update(
-            old, new, resource.schema_type, manager=_manager(call), now=timestamp(now), subresource=target.subresource
+            old, new, resource.schema_type, manager=_manager(call), now=time_text(now), subresource=target.subresource
         )
 
     return credited_change

@@ -8,7 +8,8 @@ from kubesvc.api import resources as r
 from kubesvc.api.addresses import Network, family_of
 from kubesvc.api.resources import Resource
 from kubesvc.api.status import NotFound
-from kubesvc.apiserver.documents import Document, timestamp
+from kubesvc.api.times import time_text
+from kubesvc.apiserver.documents import Document
 from kubesvc.apiserver.objects import Objects
 from kubesvc.apiserver.request import User
 
@@ -50,7 +51,7 @@ class Bootstrap:
         if not await self._ensure(r.SERVICECIDRS, "", {"metadata": metadata, "spec": spec}):
             return
         ready = {
-            "type": "Ready", "status": "True", "reason": "", "lastTransitionTime": timestamp(now),
+            "type": "Ready", "status": "True", "reason": "", "lastTransitionTime": time_text(now),
             "message": "Kubernetes default Service CIDR is ready",
         }  # fmt: skip
 

@@ -10,9 +10,10 @@ from kubesvc.api import resources as r
 from kubesvc.api.addresses import Address, Family, family_of, parse_ip, parse_lenient_ip
 from kubesvc.api.service_strategy import is_headless, needs_cluster_ip
 from kubesvc.api.status import InternalError
+from kubesvc.api.times import time_text
 from kubesvc.api.validation import invalid, invalid_error
 from kubesvc.apiserver.allocator import AddressRange, Draw
-from kubesvc.apiserver.documents import Document, timestamp, to_value
+from kubesvc.apiserver.documents import Document, to_value
 from kubesvc.apiserver.keys import key_of
 from kubesvc.store.types import Backend, Write
 
@@ -100,7 +101,7 @@ def record_of(service: Document, address: str, uid: str, now: datetime) -> Write
         "metadata": {
             "name": _canonical(address),
             "uid": uid,
-            "creationTimestamp": timestamp(now),
+            "creationTimestamp": time_text(now),
             "labels": {IP_FAMILY_LABEL: family_of(address), MANAGED_BY_LABEL: MANAGED_BY},
         },
         "spec": {"parentRef": {"group": "", "resource": "services", **where}},

@@ -8,6 +8,7 @@ import msgspec
 
 from kubesvc.api.resources import Resource
 from kubesvc.api.status import BadRequest
+from kubesvc.api.times import time_text
 from kubesvc.apiserver.refusals import conflict
 from kubesvc.store.types import Record
 
@@ -32,11 +33,6 @@ def to_value(resource: Resource, document: Document) -> bytes:
     rest = {k: v for k, v in document.items() if k not in ("kind", "apiVersion", "metadata")}
     head = {"kind": resource.kind, "apiVersion": resource.group_version, "metadata": metadata}
     return _encoder.encode(head | rest)
-
-
-def timestamp(moment: datetime) -> str:
-    """A `metav1.Time`: UTC, whole seconds."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def metadata_of(document: Document) -> Document:
@@ -70,7 +66,7 @@ def born(document: Document, *, uid: str, now: datetime) -> None:
     for field in (*_SERVER_FIELDS, "resourceVersion", "selfLink"):
         metadata.pop(field, None)
     metadata["uid"] = uid
-    metadata["creationTimestamp"] = timestamp(now)
+    metadata["creationTimestamp"] = time_text(now)
 
 
 def inherit(resource: Resource, document: Document, old: Document) -> None:

@@ -18,6 +18,7 @@ from kubesvc.api.names import SUFFIX_LENGTH, generated_name, generated_suffix
 from kubesvc.api.resources import Resource
 from kubesvc.api.status import InternalError
 from kubesvc.api.strategy import prepare_create, prepare_finalize, prepare_status_update, prepare_update
+from kubesvc.api.times import time_text
 from kubesvc.api.validation import (
     FieldError,
     invalid,
@@ -36,7 +37,6 @@ from kubesvc.apiserver.documents import (
     is_terminating,
     metadata_of,
     place,
-    timestamp,
     to_json,
     to_value,
 )
@@ -223,7 +223,7 @@ class Objects:
         grace = kind.grace_seconds(document, options)
         current = metadata.get("deletionGracePeriodSeconds")
         if not is_terminating(document) or (current is not None and grace < current):
-            metadata["deletionTimestamp"] = timestamp(self._clock.now() + timedelta(seconds=grace))
+            metadata["deletionTimestamp"] = time_text(self._clock.now() + timedelta(seconds=grace))
             metadata["deletionGracePeriodSeconds"] = grace
             if "generation" in metadata:
                 metadata["generation"] += 1

@@ -7,10 +7,11 @@ from kubesvc.aio.clock import Clock
 from kubesvc.api import resources as r
 from kubesvc.api.resources import Resource
 from kubesvc.api.status import BadRequest
+from kubesvc.api.times import time_text
 from kubesvc.apiserver import refusals
 from kubesvc.apiserver.answers import Reply, of_document
 from kubesvc.apiserver.body import decode
-from kubesvc.apiserver.documents import Document, is_terminating, timestamp
+from kubesvc.apiserver.documents import Document, is_terminating
 from kubesvc.apiserver.objects import Objects
 from kubesvc.apiserver.request import Call, Target
 from kubesvc.apiserver.resources import delete_options_from
@@ -35,7 +36,7 @@ class PodActions:
             raise BadRequest("a binding names its node in target.name")
 
         def change(old: Document) -> Document:
-            return _bound(old, node, timestamp(self._clock.now()))
+            return _bound(old, node, time_text(self._clock.now()))
 
         await self._objects.update(
             r.PODS, target.namespace, target.name, change, subresource="binding", dry_run=call.dry_run

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from kubesvc.api import resources as r
+from kubesvc.api.times import parse_time
 from kubesvc.apiserver import cluster_ips, node_ports
 from kubesvc.apiserver.documents import Document, from_record
 from kubesvc.apiserver.keys import NODE_PORTS, prefix_of
@@ -59,7 +60,7 @@ def plan_repair(found: Allocations, *, now: datetime, new_uid: Callable[[], str]
 def _is_orphan(record: Record, now: datetime) -> bool:
     """Ours, and not so new that its Service may still be on its way from another server."""
     metadata = from_record(record)["metadata"]
-    born = datetime.fromisoformat(metadata["creationTimestamp"])
+    born = parse_time(metadata["creationTimestamp"])
     return (metadata.get("labels") or {}).get(
         cluster_ips.MANAGED_BY_LABEL
     ) == cluster_ips.MANAGED_BY and now - born > _ORPHAN_AGE

@@ -9,10 +9,11 @@ from kubesvc.aio.clock import Clock
 from kubesvc.api import resources as r
 from kubesvc.api.resources import Resource
 from kubesvc.api.status import Cause, Invalid
+from kubesvc.api.times import time_text
 from kubesvc.apiserver import refusals
 from kubesvc.apiserver.answers import Reply, of_document
 from kubesvc.apiserver.body import decode
-from kubesvc.apiserver.documents import Document, timestamp
+from kubesvc.apiserver.documents import Document
 from kubesvc.apiserver.objects import Objects
 from kubesvc.apiserver.request import Call, Target
 from kubesvc.apiserver.tokens import ISSUER, Bound, Signer, claims_for
@@ -50,7 +51,7 @@ class TokenRequests:
             now=int(now.timestamp()), lifetime=lifetime, token_id=str(uuid.uuid4()),
             bound=self._bound(metadata["namespace"], spec.get("boundObjectRef")),
         )  # fmt: skip
-        expires = timestamp(now + timedelta(seconds=lifetime))
+        expires = time_text(now + timedelta(seconds=lifetime))
         return {
             "kind": "TokenRequest",
             "apiVersion": "authentication.k8s.io/v1",

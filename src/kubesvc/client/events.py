@@ -4,12 +4,12 @@ import asyncio
 import hashlib
 from collections import OrderedDict
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any, Literal
 
 from kubesvc.aio.clock import Clock, SystemClock
 from kubesvc.api.resources import EVENTS
 from kubesvc.api.status import ApiError, NotFound
+from kubesvc.api.times import time_text
 from kubesvc.api.views import ObjectReference
 from kubesvc.client.errors import ConnectionFailed
 from kubesvc.client.rest import Client
@@ -54,7 +54,7 @@ class EventRecorder:
 
     async def _write(self, about: dict[str, Any], type_: EventType, reason: str, message: str) -> None:
         namespace = about.get("namespace") or "default"
-        now = _stamp(self._clock.now())
+        now = time_text(self._clock.now())
         fingerprint = (about.get("kind", ""), namespace, about.get("uid") or about.get("name", ""), reason, message)
         known = self._known.pop(fingerprint, None)
         if known is not None:
@@ -119,7 +119,3 @@ def reference_to(about: Mapping[str, Any] | ObjectReference) -> dict[str, Any]:
             "resourceVersion": meta.get("resourceVersion", ""),
         }
     return {name: value for name, value in fields.items() if value}
-
-
-def _stamp(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,7 +1,6 @@
 """Ownership, references and times of objects, as all controllers read and write them."""
 
 from collections.abc import Iterable
-from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -15,16 +14,6 @@ SERVICE_NAME_LABEL = "kubernetes.io/service-name"
 
 def key_of(meta: ObjectMeta) -> Key:
     return Key(meta.namespace, meta.name)
-
-
-def stamp(now: datetime) -> str:
-    """`now` (UTC) as `metav1.Time` writes it: RFC 3339 with whole seconds."""
-    return now.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def parse_time(text: str) -> datetime:
-    """The aware datetime of an RFC 3339 time with or without fractions."""
-    return datetime.fromisoformat(text)
 
 
 def reference(resource: Resource, meta: ObjectMeta) -> ObjectReference:

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from kubesvc.api.resources import EVENTS, NAMESPACES, PODS, Key, Resource
+from kubesvc.api.times import time_text
 from kubesvc.api.views import Namespace, ObjectMeta
 from kubesvc.controllers.changes import Change, Create, Delete, Document, Later, Patch, Update
 from kubesvc.controllers.garbage import Member
-from kubesvc.controllers.meta import key_of, stamp
+from kubesvc.controllers.meta import key_of
 
 FINALIZER = "kubernetes"
 _RECHECK_S = 5.0
@@ -82,7 +83,7 @@ def _remaining(contents: Sequence[Member]) -> str:
 
 
 def _condition(type_: str, reason: str, message: str, now: datetime) -> Document:
-    return {"type": type_, "status": "True", "reason": reason, "message": message, "lastTransitionTime": stamp(now)}
+    return {"type": type_, "status": "True", "reason": reason, "message": message, "lastTransitionTime": time_text(now)}
 
 
 # What every namespace has from the start

@@ -11,9 +11,10 @@ from datetime import datetime, timedelta
 import msgspec
 
 from kubesvc.api.resources import NODES, PODS
+from kubesvc.api.times import parse_time, time_text
 from kubesvc.api.views import Node, NodeCondition, Pod, PodCondition, Taint, Toleration
 from kubesvc.controllers.changes import Change, Delete, Document, Later, Note, Patch, Tell
-from kubesvc.controllers.meta import key_of, parse_time, plain, reference, stamp
+from kubesvc.controllers.meta import key_of, plain, reference
 from kubesvc.controllers.pods import is_over, is_ready
 
 GRACE_S = 50.0
@@ -63,7 +64,7 @@ def ready_status(node: Node) -> str:
 def _all_unknown(node: Node, now: datetime) -> list[NodeCondition] | None:
     """The conditions with all that the kubelet watches Unknown, or None when they are already."""
     known = {found.type: found for found in node.status.conditions or ()}
-    moment = stamp(now)
+    moment = time_text(now)
     changed = False
     for type_ in _WATCHED:
         found = known.get(type_)
@@ -117,7 +118,9 @@ def _taint_changes(node: Node, ready: str, now: datetime) -> list[Change]:
     if have == set(wanted):
         return []
     kept = [taint for taint in old if taint.key not in _OWN or (taint.key, taint.effect) in wanted]
-    new = [Taint(key=key, effect=effect, time_added=stamp(now)) for key, effect in wanted if (key, effect) not in have]
+    new = [
+        Taint(key=key, effect=effect, time_added=time_text(now)) for key, effect in wanted if (key, effect) not in have
+    ]
     taints: list[Document] = plain([*kept, *new])
     patch = {
         "metadata": {"resourceVersion": node.metadata.resource_version},
@@ -131,7 +134,7 @@ def _mark_not_ready(pod: Pod, now: datetime) -> list[Change]:
     if not is_ready(pod):
         return []
     kept = [found for found in pod.status.conditions or () if found.type != "Ready"]
-    conditions = [*kept, PodCondition(type="Ready", status="False", last_transition_time=stamp(now))]
+    conditions = [*kept, PodCondition(type="Ready", status="False", last_transition_time=time_text(now))]
     patch = {
         "metadata": {"resourceVersion": pod.metadata.resource_version, "uid": pod.metadata.uid},
         "status": {"conditions": plain(conditions)},

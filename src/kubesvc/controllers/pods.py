@@ -2,8 +2,8 @@
 
 from datetime import datetime, timedelta
 
+from kubesvc.api.times import parse_time
 from kubesvc.api.views import Pod, PodCondition
-from kubesvc.controllers.meta import parse_time
 
 _OVER = ("Succeeded", "Failed")
 

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from kubesvc.api.qos import qos_class
+from kubesvc.api.times import time_text
 from kubesvc.api.views import Container, Pod, PodCondition
 from kubesvc.node.records import ContainerRecord, PodRecord, Run, is_sidecar, may_restart
 
@@ -212,4 +213,4 @@ def runs_from_status(statuses: Iterable[Mapping[str, Any]] | None) -> dict[str, 
 
 def stamp(seconds: float) -> str:
     """RFC 3339 in whole seconds, as the API writes times."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return time_text(datetime.fromtimestamp(seconds, UTC))

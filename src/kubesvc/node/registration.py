@@ -7,12 +7,12 @@ followed, and posted anew as soon as it is not what the agent knows to be true.
 
 import asyncio
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from kubesvc.aio.clock import Clock
 from kubesvc.api.resources import LEASES, NODES, Key
 from kubesvc.api.status import AlreadyExists, ApiError, Conflict, NotFound
+from kubesvc.api.times import micro_time_text
 from kubesvc.api.views import Node
 from kubesvc.client import Client, Informer
 from kubesvc.client.errors import ConnectionFailed
@@ -120,7 +120,7 @@ class Registration:
         await self._client.patch(NODES, name, {"status": status}, kind="strategic", subresource="status")
 
     async def _renew_lease(self) -> None:
-        name, now = self._options.node_name, _micro(self._clock.now())
+        name, now = self._options.node_name, micro_time_text(self._clock.now())
         try:
             await self._client.patch(LEASES, name, {"spec": {"renewTime": now}}, namespace=LEASE_NAMESPACE)
         except NotFound:
@@ -137,7 +137,3 @@ def _lease(name: str, now: str) -> dict[str, Any]:
         "metadata": {"name": name, "namespace": LEASE_NAMESPACE},
         "spec": {"holderIdentity": name, "leaseDurationSeconds": LEASE_SECONDS, "renewTime": now},
     }
-
-
-def _micro(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

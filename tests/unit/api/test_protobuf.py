@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from tests.unit.api.documents import documents
 
 from kubesvc.api.protobuf import MAGIC, decode_body, decode_message, encode_body, encode_message
-from kubesvc.api.scalars import parse_time
 from kubesvc.api.schema import normalize
 from kubesvc.api.status import BadRequest, UnsupportedMediaType
 from kubesvc.api.table import schema
+from kubesvc.api.times import parse_time
 from kubesvc.api.wire import WireError, bytes_field, read_fields, read_varint, signed, varint, varint_field
 
 RECORDED = Path(__file__).parent / "data"

@@ -2,6 +2,8 @@
 
 from datetime import datetime, timedelta
 
+from kubesvc.api.times import parse_time
+
 UNKNOWN = "<unknown>"
 _MINUTE, _HOUR, _DAY, _YEAR = 60, 3600, 86400, 365 * 86400
 
@@ -30,15 +32,15 @@ def human_duration(duration: timedelta) -> str:
     return f"{seconds // _YEAR}y"
 
 
-def parse_time(text: str | None) -> datetime | None:
-    """An RFC 3339 timestamp with or without fractions; None for none, or for what is no timestamp."""
+def time_of(text: str | None) -> datetime | None:
+    """The moment of an RFC 3339 timestamp; None for none, or for what is no timestamp."""
     try:
-        return datetime.fromisoformat(text) if text else None
+        return parse_time(text) if text else None
     except ValueError:
         return None
 
 
 def age_since(text: str | None, now: datetime) -> str:
     """The age of a timestamp, `<unknown>` without one."""
-    then = parse_time(text)
+    then = time_of(text)
     return UNKNOWN if then is None else human_duration(now - then)

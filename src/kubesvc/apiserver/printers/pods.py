@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from kubesvc.apiserver.printers.age import human_duration, parse_time
+from kubesvc.apiserver.printers.age import human_duration, time_of
 from kubesvc.apiserver.printers.columns import (
     AGE,
     NAME,
@@ -46,7 +46,7 @@ class _Tally:
 
     def count_restarts(self, status: Document) -> None:
         self.restarts += status.get("restartCount") or 0
-        finished = parse_time(part(part(status, "lastState"), "terminated").get("finishedAt"))
+        finished = time_of(part(part(status, "lastState"), "terminated").get("finishedAt"))
         if finished and (self.last_restart is None or finished > self.last_restart):
             self.last_restart = finished
 

@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 import msgspec
 
 from kubesvc.api.apps import Condition, Deployment, DeploymentStatus, ReplicaSet
+from kubesvc.api.times import parse_time, time_text
 from kubesvc.controllers.deployment.revisions import ReplicaSets
 from kubesvc.controllers.deployment.scaling import available, min_available, total
-from kubesvc.controllers.meta import parse_time, stamp
 
 NO_DEADLINE = 2**31 - 1
 Conditions = tuple[Condition, ...]
@@ -33,7 +33,7 @@ def without(conditions: Conditions, type_: str) -> Conditions:
 
 
 def condition(type_: str, status: str, reason: str, message: str, now: datetime) -> Condition:
-    moment = stamp(now)
+    moment = time_text(now)
     return Condition(
         type=type_,
         status=status,

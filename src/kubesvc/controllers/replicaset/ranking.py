@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+from kubesvc.api.times import parse_time
 from kubesvc.api.views import Pod
-from kubesvc.controllers.meta import parse_time
 from kubesvc.controllers.pods import condition, is_ready
 
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"

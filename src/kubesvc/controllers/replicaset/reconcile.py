@@ -9,6 +9,7 @@ import msgspec
 from kubesvc.api.apps import Condition, ReplicaSet, ReplicaSetStatus
 from kubesvc.api.resources import PODS, REPLICASETS
 from kubesvc.api.selectors import LabelSelector, label_selector_from
+from kubesvc.api.times import time_text
 from kubesvc.api.views import OwnerReference, Pod
 from kubesvc.controllers.changes import Batch, Change, Create, Delete, Document, Later, Note, Patch
 from kubesvc.controllers.meta import (
@@ -20,7 +21,6 @@ from kubesvc.controllers.meta import (
     owner_document,
     owners_patch,
     reference,
-    stamp,
 )
 from kubesvc.controllers.pods import available_in, is_active, is_over, is_ready
 from kubesvc.controllers.replicaset.ranking import choose_for_deletion
@@ -94,7 +94,7 @@ def _scale(inputs: Inputs, active: Sequence[Pod], now: datetime) -> list[Change]
 def _batch(owner: ReplicaSet, changes: tuple[Create | Delete, ...], reason: str, now: datetime) -> Batch:
     def on_failure(message: str) -> Sequence[Patch]:
         failure = Condition(
-            type=REPLICA_FAILURE, status="True", reason=reason, message=message, last_transition_time=stamp(now)
+            type=REPLICA_FAILURE, status="True", reason=reason, message=message, last_transition_time=time_text(now)
         )
         known = [c for c in owner.status.conditions or () if c.type == REPLICA_FAILURE]
         if known and known[0].reason == reason:

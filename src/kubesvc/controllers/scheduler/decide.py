@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from kubesvc.api.resources import PODS
+from kubesvc.api.times import time_text
 from kubesvc.api.views import Node, Pod, PodCondition, Taint
 from kubesvc.controllers.changes import Change, Create, Note, Patch, Tell
-from kubesvc.controllers.meta import controller_of, key_of, plain, reference, stamp
+from kubesvc.controllers.meta import controller_of, key_of, plain, reference
 from kubesvc.controllers.nodelifecycle import UNSCHEDULABLE, ready_status, tolerates
 from kubesvc.controllers.pods import condition, is_over
 from kubesvc.controllers.scheduler.affinity import matches_node, preference
@@ -136,7 +137,7 @@ def unschedulable(pod: Pod, message: str, *, now: datetime) -> list[Change]:
     if found is not None and (found.status, found.reason, found.message) == ("False", "Unschedulable", message):
         return []
     kept = [c for c in pod.status.conditions or () if c.type != "PodScheduled"]
-    since = found.last_transition_time if found and found.status == "False" else stamp(now)
+    since = found.last_transition_time if found and found.status == "False" else time_text(now)
     new = PodCondition("PodScheduled", "False", "Unschedulable", message, since)
     patch = {
         "metadata": {"uid": pod.metadata.uid, "resourceVersion": pod.metadata.resource_version},
