@@ -1,7 +1,7 @@
 """Whole clusters: `kubesvc` (the plugin's fixture) is shared by the session, a namespace belongs to one test."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any
 
 import pytest
@@ -15,6 +15,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "/tests/e2e/" in str(item.path):
             item.add_marker(pytest.mark.e2e)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show, with a failure, how the logs of the test's clusters end."""
+    report = yield
+    if report.failed:
+        clusters = [value for value in getattr(item, "funcargs", {}).values() if isinstance(value, Cluster)]
+        for cluster in clusters:
+            report.sections.append((f"logs of cluster {cluster.name}", cluster.log_ends()))
+    return report
 
 
 @pytest.fixture

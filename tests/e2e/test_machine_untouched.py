@@ -7,9 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
-from kubesvc.testing.cluster import Cluster
+from kubesvc.testing.cluster import Cluster, CommandFailed
 from kubesvc.testing.machine import Machine, snapshot
 
 Eventually = Callable[[Callable[[], Any]], Any]
@@ -98,3 +99,20 @@ def test_a_persons_kubeconfig_gets_the_context_and_loses_it_again(tmp_path: Path
     finally:
         cluster.kubesvc("down", "--name", cluster.name)
     assert yaml.safe_load(config.read_text()) == mine
+
+
+def test_clusters_with_their_state_elsewhere_share_neither_name_nor_networks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = Cluster()
+    with here:
+        taken = here.status()["nodeNetwork"]
+        monkeypatch.setenv("KUBESVC_HOME", str(tmp_path))
+        with pytest.raises(CommandFailed, match="runs on this machine already, with its state elsewhere"):
+            here.kubesvc("up", "--name", here.name, "--no-kubeconfig")
+        with pytest.raises(CommandFailed, match="set KUBESVC_HOME as it was"):
+            here.kubesvc("down", "--name", here.name)
+        with pytest.raises(CommandFailed, match="already uses"):
+            here.kubesvc("up", "--name", f"{here.name}b", "--node-network", taken, "--no-kubeconfig")
+        monkeypatch.undo()
+        assert here.status()["state"] == "ready"

@@ -22,6 +22,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from kubesvc.cluster.ledger import home
+
 Manifest = str | Path | dict[str, Any] | Iterable[dict[str, Any]]
 
 _UP_TIMEOUT = 60.0
@@ -69,7 +71,8 @@ class Cluster:
         try:
             flags = ["--name", self.name, "--kubeconfig", str(self.kubeconfig), *self._up_flags]
             self._up_report = self._execute([sys.executable, "-m", "kubesvc", "up", *flags], None).stderr
-        except BaseException:
+        except BaseException as err:
+            err.add_note(self.log_ends())
             self.down()
             raise
         return self
@@ -122,6 +125,14 @@ class Cluster:
         """The stages that `up` reported, with the seconds from its start: network, api, nodes, dns."""
         lines = [line.split() for line in self._up_report.splitlines() if line.endswith(" s") and line[:2] == "- "]
         return [(words[1].lower(), float(words[-2])) for words in lines]
+
+    def log_ends(self, lines: int = 25) -> str:
+        """The last lines of each component's log, for the report of a failure."""
+        ends = []
+        for log in sorted((home() / self.name / "logs").glob("*.log")):
+            last = log.read_text(errors="replace").splitlines()[-lines:]
+            ends += [f"--- {log.stem}", *last]
+        return "\n".join(ends)
 
     # Commands
 
