@@ -16,9 +16,9 @@ look-up, and a changed endpoint is one changed element. Three observations make 
 The path of a connection's first packet:
 
     prerouting, output -> services
-        @firewalled and not @allowed                   drop
         @cluster-ips    -> cluster-ip   @services  ->  dispatch, or reject an undefined port
         @service-cidrs                                 drop: no such Service
+        @firewalled and not @allowed                   drop
         @external-ips   -> external-ip  @services  ->  dispatch, or go on
         a local address -> node-port    @node-ports -> dispatch, or go on
     dispatch       by kind: masquerade mark, then the cluster's or the local list
@@ -183,6 +183,8 @@ def _by_class(name: str, list_: str, mask: int, shift: int) -> str:
 def _from_pods(ip: str, settings: RuleSettings, negate: str = "") -> str:
     if settings.pods.interface:
         return f'iifname {negate}"{settings.pods.interface}"'
+    if len(settings.pods.cidrs) == 1:
+        return f"{ip} saddr {negate}{settings.pods.cidrs[0]}"
     return f"{ip} saddr {negate}@pods"
 
 
@@ -204,7 +206,7 @@ def _entry(ip: str, settings: RuleSettings) -> list[str]:
     served = "meta l4proto { tcp, udp, sctp }"
     look_up = ["meta priority set 0x0", f"meta priority set {address} map @services", found]
     return [
-        chain("cluster-ip", *(f"{served} {rule}" for rule in look_up), "goto refuse"),
+        chain("cluster-ip", "meta l4proto != { tcp, udp, sctp } goto refuse", *look_up, "goto refuse"),
         chain("external-ip", *look_up),
         chain(
             "node-port",
@@ -215,9 +217,9 @@ def _entry(ip: str, settings: RuleSettings) -> list[str]:
         ),
         chain(
             "services",
-            f"{served} {address} @firewalled {address} . {ip} saddr != @allowed drop",
             f"{ip} daddr @cluster-ips goto cluster-ip",
             f"{ip} daddr @service-cidrs drop",
+            f"{served} {address} @firewalled {address} . {ip} saddr != @allowed drop",
             f"{served} {ip} daddr @external-ips jump external-ip",
             f"{served} {node_port}",
         ),
@@ -227,6 +229,7 @@ def _entry(ip: str, settings: RuleSettings) -> list[str]:
 def _hooks(ip: str, settings: RuleSettings) -> list[str]:
     mark = f"{settings.mark:#x}"
     unserved = (
+        "ct state established accept",  # nearly every packet: spare it the rest
         f"ct state {{ new, invalid }} {ip} daddr @cluster-ips goto refuse",
         f"ct state {{ new, invalid }} {ip} daddr @service-cidrs drop",
     )
