@@ -14,8 +14,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import BinaryIO
 
-import aiohttp
-
+from kubesvc.aio.web import aiohttp
 from kubesvc.api.status import parse_status
 from kubesvc.client.errors import ConnectionFailed
 from kubesvc.client.http import HttpTransport, error_from

@@ -4,8 +4,7 @@ import argparse
 import asyncio
 import sys
 
-import aiohttp
-
+from kubesvc.aio.web import aiohttp
 from kubesvc.api.resources import PODS
 from kubesvc.cli import exits
 from kubesvc.cli.access import connect, namespace_of

@@ -6,10 +6,10 @@ import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
-import aiohttp
 import msgspec
 
 from kubesvc.aio.tls import slim_tls_buffers
+from kubesvc.aio.web import aiohttp
 from kubesvc.api.status import ApiError, parse_status
 from kubesvc.client.errors import ConnectionFailed, KubeconfigError
 from kubesvc.client.kubeconfig import Access

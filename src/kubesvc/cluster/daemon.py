@@ -98,6 +98,10 @@ def _prepare(state: StateDirectory, ledger: Ledger) -> None:
 
 def _import_shared() -> None:
     """What every role needs anyway; imported once, shared by all forks."""
+    # Before anything else imports aiohttp.
+    import kubesvc.aio.web
+
+    # isort: split
     import ssl  # noqa: F401
 
     import aiohttp.web  # noqa: F401

@@ -26,6 +26,12 @@ def check(result: int, what: str) -> int:
     return result
 
 
+def malloc_trim() -> None:
+    """Give the C library's free memory back to the kernel; nothing where the library cannot."""
+    if hasattr(_libc, "malloc_trim"):
+        _libc.malloc_trim(0)
+
+
 def setns(fd: int, kind: int = 0) -> None:
     """Move the calling thread into the namespace(s) of `fd`: an open nsfs file, or a pidfd with CLONE_ flags."""
     check(_libc.setns(fd, kind), f"setns to file descriptor {fd}")

@@ -8,6 +8,7 @@ from kubesvc.aio.clock import SystemClock
 from kubesvc.api.resources import NODES, PODS, SERVICES
 from kubesvc.api.views import Node, Pod, Service
 from kubesvc.client import Client, EventRecorder, Informer
+from kubesvc.linux import libc
 from kubesvc.node.agent import Agent
 from kubesvc.node.context import NodeContext
 from kubesvc.node.ipam import AddressPool
@@ -81,6 +82,8 @@ async def run_agent(options: NodeOptions, spawner: Spawner, client: Client) -> N
             tasks.create_task(registration.run(nodes), name="registration")
             tasks.create_task(agent.run(), name="agent")
             tasks.create_task(_follow_nodes(network, nodes), name="routes")
+            # The set-up of the network left much free that is never needed again.
+            libc.malloc_trim()
             _log.info("node ready", node=options.node_name, pods=options.pod_cidr)
     finally:
         await server.cleanup()

@@ -13,6 +13,7 @@ from kubesvc.api.resources import ENDPOINTSLICES, NODES, SERVICES
 from kubesvc.client import Client, EventRecorder, Informer
 from kubesvc.client.http import HttpTransport
 from kubesvc.client.kubeconfig import Access, read_in_cluster, read_kubeconfig
+from kubesvc.linux import libc
 from kubesvc.linux.conntrack import ConntrackSocket
 from kubesvc.observe import log
 from kubesvc.proxy.backend import Backend
@@ -135,6 +136,7 @@ class _Daemon:
         """Say that the rules are in force, once."""
         await self._proxier.first_sync.wait()
         settle()
+        libc.malloc_trim()
         if self._options.ready_file:
             _touch(self._options.ready_file)
         if self._options.ready:
