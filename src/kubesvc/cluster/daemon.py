@@ -23,8 +23,8 @@ _PR_SET_NAME = 15
 _PR_SET_CHILD_SUBREAPER = 36
 
 
-def daemonise(state: StateDirectory) -> int:
-    """Fork twice, so that the supervisor belongs to no terminal and no parent.
+def daemonise(state: StateDirectory, claims: Sequence[int]) -> int:
+    """Fork twice, so that the supervisor belongs to no terminal and no parent; it holds the `claims` for life.
 
     Returns, once the supervisor holds its lock, the reading end of its report pipe: end of file
     there means that all roles were started, anything else is a JSON document with `error` and `hint`.
@@ -42,7 +42,7 @@ def daemonise(state: StateDirectory) -> int:
     status = 1
     try:
         os.close(reading)
-        _supervise(state, writing)
+        _supervise(state, writing, claims)
         status = 0
     except BaseException as err:
         _tell_failure(writing, err)
@@ -50,13 +50,13 @@ def daemonise(state: StateDirectory) -> int:
         os._exit(status)
 
 
-def _supervise(state: StateDirectory, report: int) -> None:
+def _supervise(state: StateDirectory, report: int, claims: Sequence[int]) -> None:
     os.umask(0o022)
     os.chdir(state.root)
     lock = os.open(state.supervisor_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     os.write(report, _LOCKED)
-    _close_others(keep=(lock, report))
+    _close_others(keep=(lock, report, *claims))
     ledger = state.read()
     if ledger is None:
         raise ClusterError(f"cluster {state.name!r} has no ledger")
@@ -71,7 +71,7 @@ def _supervise(state: StateDirectory, report: int) -> None:
     libc.prctl(_PR_SET_NAME, b"ksv-supervisor")
     libc.prctl(_PR_SET_CHILD_SUBREAPER, 1)
     sockets = _take_api_sockets(state, ledger)
-    held = [lock, report, *(listener.fileno() for listener in sockets)]
+    held = [lock, report, *claims, *(listener.fileno() for listener in sockets)]
     supervisor = Supervisor(state, lambda: compose(state, _reread(state), sockets), held=held)
     supervisor.adopt()
     supervisor.follow()

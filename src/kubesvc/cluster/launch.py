@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
 
-from kubesvc.cluster.addresses import choose_networks
+from kubesvc.cluster.addresses import Networks, choose_networks
+from kubesvc.cluster.claims import Claimed, Claims, cluster_claim, network_claim
 from kubesvc.cluster.daemon import daemonise
 from kubesvc.cluster.ledger import (
     ClusterError,
@@ -56,20 +57,23 @@ class Launched:
 def launch(wanted: Wanted) -> Launched:
     """Return as soon as a supervisor is on its way. Raises ClusterError, StateError, NoFreeNetwork, BadName."""
     state = StateDirectory(check_name(wanted.name))
-    with locked_home():
+    with locked_home(), Claims() as claims:
         ledger = state.read()
         created = ledger is None
-        if ledger is None:
-            try:
-                ledger = _new_cluster(state, wanted)
-            except Exception:
-                remove_empty_home()  # a refusal leaves nothing behind
-                raise
-        else:
+        if ledger is not None:
             _check_same(ledger, wanted)
             if supervisor_alive(state):
                 return Launched(ledger, state, report=-1, created=False)
-        return Launched(ledger, state, report=daemonise(state), created=created)
+        try:
+            _claim_name(claims, state.name)
+            if ledger is None:
+                ledger = _new_cluster(state, wanted, claims)
+            else:
+                _claim_networks(claims, ledger)
+        except Exception:
+            remove_empty_home()  # a refusal leaves nothing behind
+            raise
+        return Launched(ledger, state, report=daemonise(state, claims.descriptors()), created=created)
 
 
 def switch_load_balancer(name: str, *, on: bool) -> tuple[Ledger, bool]:
@@ -140,7 +144,39 @@ def read_report(descriptor: int, *, timeout: float) -> bool:
     raise ClusterError(document["error"], document.get("hint", ""))
 
 
-def _new_cluster(state: StateDirectory, wanted: Wanted) -> Ledger:
+def _claim_name(claims: Claims, name: str) -> None:
+    try:
+        claims.take(cluster_claim(name))
+    except Claimed as err:
+        raise ClusterError(
+            f"a cluster {name!r} runs on this machine already, with its state elsewhere than in {home()}",
+            "set KUBESVC_HOME as it was when that cluster was started, or choose another --name",
+        ) from err
+
+
+def _claim_networks(claims: Claims, ledger: Ledger) -> None:
+    try:
+        claims.take(network_claim(ledger.node_network), network_claim(ledger.pool))
+    except Claimed as err:
+        raise ClusterError(
+            f"cluster {ledger.name!r}: {err.what} is now used by another cluster on this machine",
+            f"sudo kubesvc down --name {ledger.name}; kubesvc up then chooses other networks",
+        ) from err
+
+
+def _choose_and_claim(claims: Claims, occupied: list[IPv4Network], wanted: Wanted) -> Networks:
+    """Networks that are clear of everything, also of clusters that are just coming up elsewhere."""
+    while True:
+        networks = choose_networks(occupied, nodes=wanted.node_network, pool=wanted.pool)
+        try:
+            claims.take(network_claim(str(networks.nodes)), network_claim(str(networks.pool)))
+        except Claimed as err:
+            occupied.append(IPv4Network(err.what.partition("/")[2]))
+        else:
+            return networks
+
+
+def _new_cluster(state: StateDirectory, wanted: Wanted, claims: Claims) -> Ledger:
     from kubesvc.cluster.network import occupied_networks
 
     nodes = 1 if wanted.nodes is None else wanted.nodes
@@ -149,7 +185,7 @@ def _new_cluster(state: StateDirectory, wanted: Wanted) -> Ledger:
     occupied = occupied_networks()
     for other in clusters():
         occupied += [other.topology.node_network, other.topology.pool]
-    networks = choose_networks(occupied, nodes=wanted.node_network, pool=wanted.pool)
+    networks = _choose_and_claim(claims, occupied, wanted)
     _check_space(home())
     ledger = Ledger(
         name=wanted.name,

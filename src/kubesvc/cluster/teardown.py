@@ -10,6 +10,7 @@ import signal
 from contextlib import suppress
 from pathlib import Path
 
+from kubesvc.cluster.claims import claim, cluster_claim
 from kubesvc.cluster.kubeconfig_files import KubeconfigError, uninstall
 from kubesvc.cluster.ledger import (
     ClusterError,
@@ -17,6 +18,7 @@ from kubesvc.cluster.ledger import (
     StateDirectory,
     StateError,
     clusters,
+    home,
     inherited,
     locked_home,
     remove_empty_home,
@@ -35,6 +37,8 @@ def destroy(name: str) -> list[str] | None:
     """Remove the cluster `name`; None when there is nothing of it, else warnings about what was left alone."""
     state = StateDirectory(check_name(name))
     with locked_home():
+        if not state.root.exists():
+            _refuse_foreign(state.name)
         if not _exists(state):
             remove_empty_home()  # which taking the lock may have made
             return None
@@ -49,6 +53,17 @@ def destroy(name: str) -> list[str] | None:
         forget_netns_directory()
         remove_empty_home()
     return warnings
+
+
+def _refuse_foreign(name: str) -> None:
+    """A cluster that lives with its state elsewhere is not a left-over of ours to clear away."""
+    held = claim(cluster_claim(name))
+    if held is None:
+        raise ClusterError(
+            f"cluster {name!r} runs with its state elsewhere than in {home()}",
+            "set KUBESVC_HOME as it was when that cluster was started, and run kubesvc down again",
+        )
+    held.close()
 
 
 def _exists(state: StateDirectory) -> bool:
