@@ -39,6 +39,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("scale", "scale", "set the number of replicas of a Deployment", RESOURCES),
     Command("label", "label", "set or remove labels", RESOURCES),
     Command("exec", "execute", "run a command in a pod", RESOURCES),
+    Command("trace", "trace", "walk one packet through the rules in a node's kernel", RESOURCES),
     Command("wait", "wait", "wait for a condition of objects", RESOURCES),
     Command("apiserver", "roles", "the Kubernetes API server", COMPONENTS),
     Command("controllers", "roles", "endpoints, deployments, scheduler, load-balancer addresses", COMPONENTS),

@@ -61,9 +61,10 @@ class Iptables:
         """The lines of one table; none if the table does not exist."""
         return (await self._run([self._save, "-t", table], "")).splitlines()
 
-    def save_now(self, table: str) -> list[str]:
-        """Like `save`, outside an event loop."""
-        done = subprocess.run([self._save, "-t", table], capture_output=True, text=True, check=False)
+    def save_now(self, table: str, *, counters: bool = False) -> list[str]:
+        """Like `save`, outside an event loop; with `counters`, `[packets:bytes]` stands before each rule."""
+        command = [self._save, "-t", table, *(["-c"] if counters else [])]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
         return done.stdout.splitlines() if done.returncode == 0 else []
 
     def restore_now(self, text: str) -> None:

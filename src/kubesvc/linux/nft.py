@@ -4,6 +4,9 @@ import ctypes
 import ctypes.util
 from functools import cache
 
+_TERSE = 1 << 11
+"""`NFT_CTX_OUTPUT_TERSE` of libnftables(3)."""
+
 
 class NftError(Exception):
     """Commands that were refused, with nft's own words; none of them took effect.
@@ -20,11 +23,14 @@ class NftMissing(NftError):
 class Nft:
     """One libnftables context: a long-lived channel to the kernel's tables of the current namespace."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, terse: bool = False) -> None:
+        """With `terse`, listings leave out the elements of sets and maps."""
         self._library = _library()
         self._context = self._library.nft_ctx_new(0)
         if not self._context:
             raise NftError("libnftables gave no context")
+        if terse:
+            self._library.nft_ctx_output_set_flags(self._context, _TERSE)
         self._library.nft_ctx_buffer_output(self._context)
         self._library.nft_ctx_buffer_error(self._context)
 
@@ -62,6 +68,8 @@ def _library() -> ctypes.CDLL:
     for name in ("nft_ctx_free", "nft_ctx_buffer_output", "nft_ctx_buffer_error"):
         getattr(library, name).argtypes = [context]
     library.nft_ctx_free.restype = None
+    library.nft_ctx_output_set_flags.argtypes = [context, ctypes.c_uint]
+    library.nft_ctx_output_set_flags.restype = None
     library.nft_run_cmd_from_buffer.argtypes = [context, ctypes.c_char_p]
     for name in ("nft_ctx_get_output_buffer", "nft_ctx_get_error_buffer"):
         getattr(library, name).argtypes = [context]

@@ -102,12 +102,15 @@ class ElementSocket(NfnetlinkSocket):
 
     def list_elements(self, set_: SetType) -> Iterator[tuple[tuple[Item, ...], tuple[Item, ...]]]:
         """Key and value of every element of a set; raises InterruptedError if it changed meanwhile."""
-        codec = self._codec(set_)
-        message = Message(_GETSETELEM, 0, self._family, codec.head)
+        unpack = self._codec(set_).unpack
+        for body in self._list_bodies(set_):
+            yield unpack(body)
+
+    def _list_bodies(self, set_: SetType) -> Iterator[bytes]:
+        """The attributes of every element of a set."""
+        message = Message(_GETSETELEM, 0, self._family, self._codec(set_).head)
         for attributes in self.dump(message, f"{self._what}, {set_.name}"):
-            elements = parse_attributes(attributes).get(_ELEM_ELEMENTS, b"")
-            for body in _list_items(elements):
-                yield codec.unpack(body)
+            yield from _list_items(parse_attributes(attributes).get(_ELEM_ELEMENTS, b""))
 
     def _codec(self, set_: SetType) -> ElementCodec:
         codec = self._codecs.get(set_)

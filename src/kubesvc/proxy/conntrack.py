@@ -81,5 +81,4 @@ def _addressed(plan: PortPlan) -> tuple[set[Target], int]:
 
 def _frontends(plan: PortPlan) -> set[Target]:
     service = plan.service
-    addresses = (service.cluster_ip, *service.external_ips, *service.load_balancer_ips)
-    return {Target(address, service.port) for address in addresses}
+    return {Target(address, service.port) for address in service.addresses}

@@ -76,6 +76,11 @@ class ServicePort:
     external_type: bool = False
 
     @property
+    def addresses(self) -> tuple[str, ...]:
+        """Every address of its own; node ports are at the node's."""
+        return (self.cluster_ip, *self.external_ips, *self.load_balancer_ips)
+
+    @property
     def external(self) -> bool:
         """Whether anything outside the cluster may address this port."""
         return self.external_type or bool(self.external_ips)

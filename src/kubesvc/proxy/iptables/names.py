@@ -38,6 +38,12 @@ def firewall_chain(name: ServicePortName) -> str:
     return "KUBE-FW-" + _hash(_port(name))
 
 
+def entrances(name: ServicePortName) -> tuple[str, ...]:
+    """The chains to which the shared chains send a port's connections."""
+    policies = (policy_chain(name, local=local) for local in (False, True))
+    return (*policies, external_chain(name), firewall_chain(name))
+
+
 def endpoint_chain(name: ServicePortName, target: Target) -> str:
     """The chain that sends a connection to one endpoint."""
     return "KUBE-SEP-" + _hash(_port(name) + destination(target))

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from kubesvc.proxy.trace import Hook, Packet, Step, Verdict, in_range
+from kubesvc.proxy.trace import Hook, Note, Packet, Stack, Verdict, in_range
 
 _NUMBERS = {"tcp": 6, "udp": 17, "sctp": 132}
 _HOOKS = {
@@ -23,7 +23,6 @@ _IGNORED = {"-m", "--comment", "--mode", "--seconds", "--name", "--mask", "--rej
 
 Option = tuple[bool, str, str]
 """Whether it is negated, its name, its value ("" if it has none)."""
-Frame = tuple[str, int]
 
 
 @dataclass(slots=True)
@@ -34,6 +33,7 @@ class Rule:
     target: str = ""
     arguments: dict[str, str] = field(default_factory=dict)
     recent: str = ""
+    comment: str = ""
 
 
 class IptablesEngine:
@@ -41,6 +41,8 @@ class IptablesEngine:
 
     def __init__(self, text: str, local: Iterable[str]) -> None:
         self.local_addresses = frozenset(local)
+        self.notes: dict[Note, None] = {}
+        self._hook, self._table = Hook.NAT_PREROUTING, "nat"
         self._chains: dict[tuple[str, str], list[Rule]] = {}
         table = ""
         for line in text.splitlines():
@@ -53,42 +55,32 @@ class IptablesEngine:
                 case ["-I", chain, "1", *rest]:
                     self._chains.setdefault((table, chain), []).insert(0, _parse(rest))
 
-    def at(self, hook: Hook, packet: Packet) -> Iterator[Step]:
-        table, chain = _HOOKS[hook]
-        seen: set[tuple[tuple[Frame, ...], Packet]] = set()
-        waiting: list[tuple[tuple[Frame, ...], Packet]] = [(((chain, 0),), packet)]
-        while waiting:
-            state = waiting.pop()
-            if state in seen:
-                continue
-            seen.add(state)
-            for stack, after in self._step(table, *state):
-                if isinstance(stack, Verdict):
-                    yield stack, after
-                else:
-                    waiting.append((stack, after))
+    def enter(self, hook: Hook) -> Stack:
+        self._hook = hook
+        self._table, chain = _HOOKS[hook]
+        return ((chain, 0),)
 
-    def _step(
-        self, table: str, stack: tuple[Frame, ...], packet: Packet
-    ) -> Iterator[tuple[tuple[Frame, ...] | Verdict, Packet]]:
-        if not stack:
-            yield Verdict.ACCEPT, packet
-            return
+    def step(self, stack: Stack, packet: Packet) -> Iterator[tuple[float, Stack | Verdict, Packet]]:
+        """Run the next rule that can match; the end of a chain returns to its caller."""
         chain, index = stack[-1]
-        rules = self._chains.get((table, chain), [])
-        if index >= len(rules):
-            yield stack[:-1], packet
+        rules = self._chains.get((self._table, chain), [])
+        chance = 0.0
+        while index < len(rules):
+            chance = self._chance(rules[index], packet)
+            index += 1
+            if chance:
+                break
+        if not chance:
+            yield 1.0, stack[:-1], packet
             return
-        onwards = (*stack[:-1], (chain, index + 1))
-        matches, may_miss = self._matches(rules[index], packet)
-        if may_miss:
-            yield onwards, packet
-        if matches:
-            yield self._act(rules[index], stack, onwards, packet)
+        onwards = (*stack[:-1], (chain, index))
+        if chance < 1:
+            yield 1 - chance, onwards, packet
+        rule = rules[index - 1]
+        self.notes[Note(self._hook, chain, f"-j {rule.target}", rule.comment)] = None
+        yield chance, *self._act(rule, stack, onwards, packet)
 
-    def _act(
-        self, rule: Rule, stack: tuple[Frame, ...], onwards: tuple[Frame, ...], packet: Packet
-    ) -> tuple[tuple[Frame, ...] | Verdict, Packet]:
+    def _act(self, rule: Rule, stack: Stack, onwards: Stack, packet: Packet) -> tuple[Stack | Verdict, Packet]:
         if "--set" in rule.arguments:
             packet = packet._replace(memory=packet.memory | {(rule.recent, packet.source)})
         match rule.target:
@@ -108,15 +100,15 @@ class IptablesEngine:
             case chain:
                 return (*onwards, (chain, 0)), packet
 
-    def _matches(self, rule: Rule, packet: Packet) -> tuple[bool, bool]:
-        """Whether the rule can match, and whether it can miss (both, if chance decides)."""
-        chance = False
+    def _chance(self, rule: Rule, packet: Packet) -> float:
+        """How probable it is that the rule matches."""
+        chance = 1.0
         for negated, name, value in rule.options:
             if name == "--probability":
-                chance = float(value) < 1
+                chance = float(value)
             elif self._holds(rule, name, value, packet) is negated:
-                return False, True
-        return True, chance
+                return 0.0
+        return chance
 
     def _holds(self, rule: Rule, name: str, value: str, packet: Packet) -> bool:
         match name:
@@ -144,6 +136,11 @@ class IptablesEngine:
         raise ValueError(f"match not understood: {name} {value}")
 
 
+def parse_rule(line: str) -> Rule:
+    """A line that begins with `-A CHAIN`."""
+    return _parse(shlex.split(line)[2:])
+
+
 def _parse(words: list[str]) -> Rule:
     rule = Rule([])
     negated = False
@@ -157,6 +154,8 @@ def _parse(words: list[str]) -> Rule:
             rule.target = value
         elif word == "--name":
             rule.recent = value
+        elif word == "--comment":
+            rule.comment = value
         elif rule.target or word in ("--set", "--reap"):
             rule.arguments[word] = value
         elif word not in _IGNORED:

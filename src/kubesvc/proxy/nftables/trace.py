@@ -5,18 +5,18 @@ ValueError at anything else, so that a new kind of rule cannot be traced wrongly
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import product
 
 from kubesvc.proxy.model import Target
 from kubesvc.proxy.nftables.elements import ElementKey, Value
-from kubesvc.proxy.trace import Hook, Packet, Step, Verdict, in_range
+from kubesvc.proxy.trace import Hook, Note, Packet, Stack, Verdict, in_range
 
 _BLOCK = re.compile(r"^  (chain|set|map) (\S+) \{\n(.*?)^  \}", re.MULTILINE | re.DOTALL)
 _NUMBERS = {"tcp": 6, "udp": 17, "sctp": 132}
 _END = {"drop": Verdict.DROP, "accept": Verdict.ACCEPT}
 
-Frame = tuple[str, int]
 Item = int | str
 
 
@@ -25,6 +25,8 @@ class NftEngine:
 
     def __init__(self, text: str, elements: Iterable[tuple[ElementKey, Value]], local: Iterable[str]) -> None:
         self.local_addresses = frozenset(local)
+        self.notes: dict[Note, None] = {}
+        self._hook, self._chain = Hook.NAT_PREROUTING, ""
         self._chains: dict[str, list[list[str]]] = {}
         self._ranges: dict[str, list[str]] = {}
         self._maps: dict[str, dict[tuple[Item, ...], Value]] = {}
@@ -37,63 +39,79 @@ class NftEngine:
         for key, value in elements:
             self._maps.setdefault(str(key[0]), {})[key[1:]] = value
 
-    def at(self, hook: Hook, packet: Packet) -> Iterator[Step]:
-        if hook.value not in self._chains:
-            yield Verdict.ACCEPT, packet
-            return
-        seen: set[tuple[tuple[Frame, ...], Packet]] = set()
-        waiting: list[tuple[tuple[Frame, ...], Packet]] = [(((hook.value, 0),), packet)]
-        while waiting:
-            state = waiting.pop()
-            if state in seen:
-                continue
-            seen.add(state)
-            for following in self._step(*state):
-                if isinstance(following[0], Verdict):
-                    yield following  # type: ignore[misc]
-                else:
-                    waiting.append(following)  # type: ignore[arg-type]
+    def enter(self, hook: Hook) -> Stack:
+        self._hook = hook
+        return ((hook.value, 0),) if hook.value in self._chains else ()
 
-    def _step(self, stack: tuple[Frame, ...], packet: Packet) -> Iterator[tuple[object, Packet]]:
+    def step(self, stack: Stack, packet: Packet) -> Iterator[tuple[float, Stack | Verdict, Packet]]:
         """Run one rule; the end of a chain returns to its caller, that of the first one accepts."""
-        if not stack:
-            yield Verdict.ACCEPT, packet
-            return
         chain, index = stack[-1]
+        self._chain = chain
         if index >= len(self._chains[chain]):
-            yield stack[:-1], packet
+            yield 1.0, stack[:-1], packet
             return
         onwards = (*stack[:-1], (chain, index + 1))
-        for ending, after in _Rule(self, self._chains[chain][index]).run(packet):
+        choices = _Rule(self, self._chains[chain][index]).run(packet)
+        for (ending, after), count in Counter(choices).items():
+            share = count / len(choices)
+            if ending not in ("", "accept"):
+                self.note(ending)
             match ending.split():
                 case []:
-                    yield onwards, after
+                    yield share, onwards, after
                 case ["goto", name]:
-                    yield (*stack[:-1], (name, 0)), after
+                    yield share, (*stack[:-1], (name, 0)), after
                 case ["jump", name]:
-                    yield (*onwards, (name, 0)), after
+                    yield share, (*onwards, (name, 0)), after
                 case ["return"]:
-                    yield stack[:-1], after
+                    yield share, stack[:-1], after
                 case [verdict]:
-                    yield Verdict(verdict), after
+                    yield share, Verdict(verdict), after
+
+    def note(self, what: str, key: str = "", found: str = "") -> None:
+        """Remember what the rule being run does."""
+        self.notes[Note(self._hook, self._chain, what, key, found)] = None
 
     def contains(self, name: str, key: tuple[Item, ...]) -> bool:
         """Whether a set has the key, exactly or by a range in its last place."""
-        if any(in_range(str(key[-1]), cidr) for cidr in self._ranges.get(name, ())):
-            return True
+        found = self._member(name, key)
+        if found:
+            self.note(f"@{name}", _say(key), found)
+        return bool(found)
+
+    def _member(self, name: str, key: tuple[Item, ...]) -> str:
+        """The element of a set that holds the key; "" if none does."""
+        for cidr in self._ranges.get(name, ()):
+            if in_range(str(key[-1]), cidr):
+                return cidr
         found = self._maps.get(name, {})
         if key in found:
-            return True
-        return any(
-            other[:-1] == key[:-1] and "/" in str(other[-1]) and in_range(str(key[-1]), str(other[-1]))
-            for other in found
-        )
+            return "present"
+        for other in found:
+            if other[:-1] == key[:-1] and "/" in str(other[-1]) and in_range(str(key[-1]), str(other[-1])):
+                return str(other[-1])
+        return ""
 
     def look_up(self, name: str, key: tuple[Item, ...], packet: Packet) -> Value:
         """The value of a map's key; None if there is none."""
         if name == "affinity":
-            return next((int(str(entry[-1])) for entry in packet.memory if entry[:-1] == key), None)
-        return self._maps.get(name, {}).get(key)
+            value: Value = next((int(str(entry[-1])) for entry in packet.memory if entry[:-1] == key), None)
+        else:
+            value = self._maps.get(name, {}).get(key)
+        self.note(f"@{name}", _say(key), "nothing" if value is None else _say((value,)))
+        return value
+
+
+def _say(items: Iterable[Value]) -> str:
+    """A key or a value as nft writes it; numbers from 65536 on are words."""
+    return " . ".join(
+        f"{item[0]}:{item[1]}"
+        if isinstance(item, tuple)
+        else f"{item >> 16:x}:{item & 0xFFFF:x}"
+        if isinstance(item, int) and item > 0xFFFF
+        else str(item)
+        for item in items
+    )
 
 
 class _Rule:
@@ -119,6 +137,7 @@ class _Rule:
             case ["reject", *_]:
                 yield "reject", packet
             case ["masquerade", *_]:
+                self._engine.note("masquerade")
                 yield "accept", packet._replace(masqueraded=True)
             case ["meta", "priority" | "mark" as field, "set", *_]:
                 yield from self._set(at + 3, field, packet)

@@ -1,0 +1,99 @@
+"""What iptables-save lists: rules to trace, counters, and whether a Service's chains are those of its plan. Pure."""
+
+import re
+from collections.abc import Iterable, Mapping
+
+from kubesvc.proxy.iptables import names
+from kubesvc.proxy.iptables.compile import compile_port
+from kubesvc.proxy.iptables.trace import Rule, parse_rule
+from kubesvc.proxy.live import Counts
+from kubesvc.proxy.model import Family, PortPlan, ServicePortName
+from kubesvc.proxy.rules import RuleSettings
+
+_COUNTED = re.compile(r"\[(\d+):(\d+)\] (-A .*)")
+_OURS = "KUBE-"
+
+Place = tuple[str, str]
+"""A table and a chain."""
+
+
+class Listing:
+    """Our chains, and the rules of the built-in ones that lead to them; what others have is left out."""
+
+    def __init__(self, lines_by_table: Mapping[str, Iterable[str]]) -> None:
+        self.rules: dict[Place, list[tuple[Rule, int]]] = {}
+        self._text: list[str] = []
+        for table, lines in lines_by_table.items():
+            self._text.append(f"*{table}")
+            for line in lines:
+                found = _COUNTED.fullmatch(line)
+                text, packets = (found[3], int(found[1])) if found else (line, 0)
+                words = text.split()
+                if words[:1] == ["-A"] and (words[1].startswith(_OURS) or _leads_to_ours(words)):
+                    self._text.append(text)
+                    self.rules.setdefault((table, words[1]), []).append((parse_rule(text), packets))
+
+    @property
+    def text(self) -> str:
+        """What the tracer's engine reads."""
+        return "\n".join(self._text)
+
+    def differences(self, plans: Mapping[ServicePortName, PortPlan]) -> list[str]:
+        """Chains and destinations that the plans ask for and the kernel lacks, and the other way round.
+
+        Compared is where rules lead; masquerade marks and matches depend on the node's settings.
+        """
+        found: list[str] = []
+        for plan in plans.values():
+            wanted = compile_port(plan, RuleSettings(plan.service.family))
+            for chain, lines in wanted.chains.items():
+                found += self._chain(chain, [parse_rule(f"-A {chain} {line}") for line in lines])
+            for (table, chain), lines in wanted.entries.items():
+                found += self._entries(table, chain, plan, [parse_rule(f"-A {chain} {line}") for line in lines])
+        return found
+
+    def counts(self, plans: Mapping[ServicePortName, PortPlan]) -> Counts:
+        """Connections by service port (what its portals sent on) and by endpoint (what its chains translated)."""
+        counts = Counts({}, {})
+        portals: dict[str, int] = {}
+        for shared in (names.SERVICES, names.NODEPORTS):
+            for rule, packets in self.rules.get(("nat", shared), ()):
+                portals[rule.target] = portals.get(rule.target, 0) + packets
+        for name, plan in plans.items():
+            counts.services[name] = sum(portals.get(chain, 0) for chain in names.entrances(name))
+            for target in plan.targets:
+                rules = self.rules.get(("nat", names.endpoint_chain(name, target)), ())
+                counts.endpoints[name, target] = sum(packets for rule, packets in rules if rule.target == "DNAT")
+        return counts
+
+    def _chain(self, chain: str, wanted: Iterable[Rule]) -> list[str]:
+        live = {_destination(rule) for rule, _ in self.rules.get(("nat", chain), ())} - {""}
+        planned = {_destination(rule) for rule in wanted} - {""}
+        missing = [f"missing in the kernel: -A {chain} -j {where}" for where in sorted(planned - live)]
+        return missing + [f"too much in the kernel: -A {chain} -j {where}" for where in sorted(live - planned)]
+
+    def _entries(self, table: str, chain: str, plan: PortPlan, wanted: Iterable[Rule]) -> list[str]:
+        live = {_portal(rule, plan.service.family) for rule, _ in self.rules.get((table, chain), ())}
+        return [
+            f"missing in the kernel: -t {table} -A {chain} {' '.join(portal)}".rstrip()
+            for portal in sorted({_portal(rule, plan.service.family) for rule in wanted} - live)
+        ]
+
+
+def _leads_to_ours(words: list[str]) -> bool:
+    return "-j" in words and words[words.index("-j") + 1].startswith(_OURS)
+
+
+def _destination(rule: Rule) -> str:
+    if rule.target == names.MARK_MASQ:
+        return ""
+    return " ".join(filter(None, (rule.target, rule.arguments.get("--to-destination", ""))))
+
+
+def _portal(rule: Rule, family: Family) -> tuple[str, ...]:
+    """What tells one rule of a shared chain from another: address, port, and where it leads."""
+    bits = "/128" if family is Family.IPV6 else "/32"
+    options = [
+        f"{name} {value.removesuffix(bits)}" for _, name, value in rule.options if name in ("-d", "-p", "--dport")
+    ]
+    return (*sorted(options), f"-j {rule.target}")

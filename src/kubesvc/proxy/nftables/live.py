@@ -1,0 +1,127 @@
+"""The live table: its rules through libnftables, its elements with their counters through netlink."""
+
+from collections.abc import Iterable, Mapping
+
+from kubesvc.linux.netlink_wire import Denied, NetlinkError
+from kubesvc.linux.nft import Nft
+from kubesvc.linux.nft_counters import Counted, CounterSocket
+from kubesvc.linux.nft_elements import SetType
+from kubesvc.proxy.backend import BackendError
+from kubesvc.proxy.live import Counts
+from kubesvc.proxy.model import PROTOCOL_NUMBERS, Family, PortPlan, ServicePortName, Target
+from kubesvc.proxy.nftables import words
+from kubesvc.proxy.nftables.elements import ElementKey, Value
+from kubesvc.proxy.nftables.listing import differences, fill_ranges, parse_listing, parse_ranges
+from kubesvc.proxy.nftables.schema import from_kernel, set_types
+from kubesvc.proxy.nftables.syntax import TABLE, nft_family
+from kubesvc.proxy.nftables.trace import NftEngine
+from kubesvc.proxy.trace import NOTHING, Memory
+
+RANGES = ("pods", "service-cidrs", "node-port-addresses")
+_RETRIES = 5
+
+
+class LiveTable:
+    """One family's table as it was when it was read."""
+
+    backend = "nftables"
+
+    def __init__(
+        self, text: str, elements: dict[ElementKey, Value], packets: dict[ElementKey, int], affinity: Memory
+    ) -> None:
+        self.elements = elements
+        self._text, self._packets, self._affinity = text, packets, affinity
+
+    def engine(self, local: Iterable[str]) -> NftEngine:
+        return NftEngine(self._text, self.elements.items(), local)
+
+    def memory(self, source: str) -> Memory:
+        return frozenset(entry for entry in self._affinity if entry[0] == source)
+
+    def differences(self, plans: Mapping[ServicePortName, PortPlan]) -> list[str]:
+        return differences(self.elements, plans)
+
+    def counts(self, plans: Mapping[ServicePortName, PortPlan]) -> Counts:
+        return count_elements(self.elements, self._packets, plans)
+
+
+def count_elements(
+    elements: Mapping[ElementKey, Value], packets: Mapping[ElementKey, int], plans: Mapping[ServicePortName, PortPlan]
+) -> Counts:
+    """The counters of elements, added up by service port and by endpoint."""
+    counts = Counts({}, {})
+    owners: dict[int, ServicePortName] = {}
+    for name, plan in plans.items():
+        protocol = PROTOCOL_NUMBERS[name.protocol]
+        keys: list[ElementKey] = [
+            ("services", address, protocol, plan.service.port) for address in plan.service.addresses
+        ]
+        keys.append(("node-ports", protocol, plan.service.node_port))
+        counts.services[name] = sum(packets.get(key, 0) for key in keys)
+        word = elements.get(keys[0])
+        if isinstance(word, int):
+            owners[words.number_of(word)] = name
+    for key, value in elements.items():
+        if isinstance(value, Target):
+            owner = owners.get(words.number_of(int(key[1])))
+            if owner is not None:
+                counts.endpoints[owner, value] = counts.endpoints.get((owner, value), 0) + packets.get(key, 0)
+    return counts
+
+
+def read_table(family: Family) -> LiveTable | None:
+    """The table of this network namespace, None if there is none. Raises BackendError where it may not be read."""
+    try:
+        with CounterSocket(nft_family(family), TABLE) as socket:
+            if socket.table() is None:
+                return None
+            elements, packets = _read_elements(socket, family)
+            affinity = _read_affinity(socket, family)
+    except Denied as err:
+        raise BackendError(f"nftables: {err} (root or CAP_NET_ADMIN is needed)") from err
+    except NetlinkError as err:
+        raise BackendError(f"nftables: {err}") from err
+    return LiveTable(_read_text(nft_family(family)), elements, packets, affinity)
+
+
+def _read_text(ip: str) -> str:
+    rules, full = Nft(terse=True), Nft()
+    try:
+        text = parse_listing(rules.run(f"list table {ip} {TABLE}"))
+        return fill_ranges(text, {name: parse_ranges(full.run(f"list set {ip} {TABLE} {name}")) for name in RANGES})
+    finally:
+        rules.close()
+        full.close()
+
+
+def _read_elements(
+    socket: CounterSocket, family: Family, only: Iterable[str] = ()
+) -> tuple[dict[ElementKey, Value], dict[ElementKey, int]]:
+    """Every element and how many packets looked it up; read again when somebody's transaction came between."""
+    elements: dict[ElementKey, Value] = {}
+    packets: dict[ElementKey, int] = {}
+    wanted = tuple(only)
+    for name, set_ in set_types(family).items():
+        if wanted and name not in wanted:
+            continue
+        counted = _listed(socket, set_)
+        elements.update(from_kernel(set_, ((each.key, each.value) for each in counted)))
+        packets.update(((name, *each.key), each.packets) for each in counted if each.packets)
+    return elements, packets
+
+
+def _listed(socket: CounterSocket, set_: SetType) -> list[Counted]:
+    for _ in range(_RETRIES):
+        try:
+            return list(socket.counted(set_))
+        except InterruptedError:
+            continue
+    return list(socket.counted(set_))
+
+
+def _read_affinity(socket: CounterSocket, family: Family) -> Memory:
+    """Who is bound to which endpoint. Clients of IPv6 are only known by hashes: theirs is left out."""
+    if family is Family.IPV6:
+        return NOTHING
+    bound = _listed(socket, SetType("affinity", ("ipv4", "word"), ("word",)))
+    return frozenset((*each.key, each.value[0]) for each in bound)

@@ -1,0 +1,125 @@
+"""The tracer on rules that are in a kernel: it says of live rules what the behaviour table says of packets."""
+
+import asyncio
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from tests.unit.proxy import proxy_behaviour as table
+from tests.unit.proxy.proxy_engines import NODE, Place, outcomes, plans_of, say, tracker_of
+
+from kubesvc.linux import netns
+from kubesvc.linux.iptables import Iptables
+from kubesvc.proxy.backend import Backend, BackendError
+from kubesvc.proxy.iptables.backend import IptablesBackend
+from kubesvc.proxy.iptables.live import read_chains
+from kubesvc.proxy.live import LiveRules
+from kubesvc.proxy.model import Family
+from kubesvc.proxy.nftables.backend import NftablesBackend
+from kubesvc.proxy.nftables.live import read_table
+from kubesvc.proxy.tracing import Question, answer
+
+pytestmark = [pytest.mark.kernel, pytest.mark.skipif(os.geteuid() != 0, reason="makes network namespaces: run as root")]
+
+SOURCES = {**table.SOURCES, **table.EXTRA_SOURCES}
+DESTINATIONS = {**table.DESTINATIONS, **table.EXTRA_DESTINATIONS}
+BACKENDS: dict[str, Callable[[Place], Backend]] = {
+    "nftables": lambda place: NftablesBackend(place.settings),
+    "iptables-nft": lambda place: IptablesBackend(place.settings, Iptables(ipv6=False, variant="nft")),
+    "iptables-legacy": lambda place: IptablesBackend(place.settings, Iptables(ipv6=False, variant="legacy")),
+}
+WEB = table.everything(*table.LOCAL_AND_REMOTE)
+
+
+@contextmanager
+def node() -> Iterator[None]:
+    """A namespace with the addresses of the table's node."""
+    name = f"kpt{os.getpid()}"
+    netns.create(name)
+    try:
+        with netns.entered(name):
+            for address in Place().local:
+                if address != table.LOOPBACK:
+                    run("ip", "addr", "add", address, "dev", "lo")
+            yield
+    finally:
+        netns.delete(name)
+
+
+def run(*command: str) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@contextmanager
+def rules(backend: str, place: Place, objects: tuple[table.Document, ...]) -> Iterator[LiveRules]:
+    with node():
+        kernel = BACKENDS[backend](place)
+        try:
+            asyncio.run(kernel.full_sync(plans_of(tracker_of(place, objects))))
+            yield read()
+        finally:
+            kernel.close()
+
+
+def read() -> LiveRules:
+    found = read_table(Family.IPV4) or read_chains(Family.IPV4)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_live_rules_are_traced_as_the_table_says(backend: str) -> None:
+    wrong = {}
+    for case in table.CASES:
+        place = Place(zone=case.zone, **case.options)
+        with rules(backend, place, case.objects) as live:
+            for packet, wanted in case.packets.items():
+                source, _, destination = packet.partition(" -> ")
+                to = f"{case.protocol.lower()}/{DESTINATIONS[destination]}"
+                found = table.shorten(say(outcomes(live.engine(place.local), SOURCES[source], to)))
+                if found != wanted:
+                    wrong[case.name, packet] = (found, wanted)
+            differences = live.differences(plans_of(tracker_of(place, case.objects)))
+            if differences:
+                wrong[case.name, "differences"] = (str(differences), "none")
+
+    assert wrong == {}
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_an_answer_names_endpoints_with_shares_and_where_the_kernel_differs(backend: str) -> None:
+    place = Place()
+    with rules(backend, place, WEB):
+        found = answer(question())
+        assert found.served
+        assert [(each.target.ip, round(each.share, 2)) for each in found.candidates] == [
+            (address, 0.33) for address in sorted(each.split("@")[0] for each in table.LOCAL_AND_REMOTE)
+        ]
+        assert found.differences == ()
+
+        meddle(backend)
+        assert any("missing in the kernel" in line for line in answer(question()).differences)
+
+
+def meddle(backend: str) -> None:
+    """Take one endpoint out, as another program might."""
+    if backend == "nftables":
+        run("nft", "delete element ip kubesvc-proxy endpoints-tcp { 0:4000 . 0 }")
+        return
+    live = read_chains(Family.IPV4)
+    assert live is not None
+    chain = next(chain for table_, chain in live.listing.rules if chain.startswith("KUBE-SEP-"))
+    run(backend, "-t", "nat", "-F", chain)
+
+
+def question() -> Question:
+    plans = plans_of(tracker_of(Place(), WEB))
+    return Question(table.POD, table.CLUSTER_IP, 80, "TCP", NODE, (table.NODE_IP,), plans)
+
+
+def test_a_node_without_rules_is_said_to_have_none() -> None:
+    with node(), pytest.raises(BackendError, match="no Service rules"):
+        answer(question())
