@@ -96,11 +96,9 @@ def family_of(text: str) -> Family:
 
 
 def canonical_ip(text: str) -> str:
-    """The address in its one spelling; ValueError if it is none."""
+    """The address in its one spelling; what is no address stays as it is."""
     address = parse_lenient_ip(text)
-    if address is None:
-        raise ValueError(f"{text!r} is not an IP address")
-    return str(address)
+    return text if address is None else str(address)
 
 
 def check_ordinary_ip(text: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Names as the API spells them: labels, subdomains, qualified keys, port names (RFC 1123, RFC 1035, RFC 6335).
+"""Names as the API spells them: labels, subdomains, qualified keys, port names (RFC 1123, RFC 6335).
 
 Every check returns the sentences that say what is wrong, in the API's own words; an empty list means valid.
 """
@@ -15,7 +15,6 @@ _GENERATED_MAX: Final = 63
 
 _LABEL: Final = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN: Final = rf"{_LABEL}(\.{_LABEL})*"
-_LABEL_1035: Final = "[a-z]([-a-z0-9]*[a-z0-9])?"
 _QUALIFIED: Final = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
 _CONFIG_KEY: Final = "[-._a-zA-Z0-9]+"
 _PERCENT: Final = "[0-9]+%"
@@ -23,7 +22,6 @@ _HEADER: Final = "[-A-Za-z0-9]+"
 
 _label_match = re.compile(_LABEL).fullmatch
 _subdomain_match = re.compile(_SUBDOMAIN).fullmatch
-_label_1035_match = re.compile(_LABEL_1035).fullmatch
 _qualified_match = re.compile(_QUALIFIED).fullmatch
 _config_key_match = re.compile(_CONFIG_KEY).fullmatch
 _percent_match = re.compile(_PERCENT).fullmatch
@@ -38,10 +36,6 @@ _LABEL_WORDS = (
 _SUBDOMAIN_WORDS = (
     "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', "
     "and must start and end with an alphanumeric character"
-)
-_LABEL_1035_WORDS = (
-    "a DNS-1035 label must consist of lower case alphanumeric characters or '-', "
-    "start with an alphabetic character, and end with an alphanumeric character"
 )
 _QUALIFIED_WORDS = (
     "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character"
@@ -83,14 +77,6 @@ def check_subdomain(value: str) -> list[str]:
     problems = [too_long(253)] if len(value) > 253 else []
     if not _subdomain_match(value):
         problems.append(pattern_mismatch(_SUBDOMAIN_WORDS, _SUBDOMAIN, "example.com"))
-    return problems
-
-
-def check_label_1035(value: str) -> list[str]:
-    """RFC 1035 label: as RFC 1123, but it starts with a letter."""
-    problems = [too_long(63)] if len(value) > 63 else []
-    if not _label_1035_match(value):
-        problems.append(pattern_mismatch(_LABEL_1035_WORDS, _LABEL_1035, "my-name", "abc-123"))
     return problems
 
 

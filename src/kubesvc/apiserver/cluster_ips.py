@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from kubesvc.api import resources as r
-from kubesvc.api.addresses import Address, Family, family_of, parse_ip, parse_lenient_ip
+from kubesvc.api.addresses import Address, Family, canonical_ip, family_of, parse_ip
 from kubesvc.api.service_strategy import is_headless, needs_cluster_ip
 from kubesvc.api.status import InternalError
 from kubesvc.api.times import time_text
@@ -99,7 +99,7 @@ def record_of(service: Document, address: str, uid: str, now: datetime) -> Write
     where = {"namespace": metadata["namespace"], "name": metadata.get("name", "")}
     document: Document = {
         "metadata": {
-            "name": _canonical(address),
+            "name": canonical_ip(address),
             "uid": uid,
             "creationTimestamp": time_text(now),
             "labels": {IP_FAMILY_LABEL: family_of(address), MANAGED_BY_LABEL: MANAGED_BY},
@@ -120,12 +120,7 @@ def address_keys(spec: Document) -> Sequence[str]:
 
 
 def _key(address: str) -> str:
-    return key_of(r.IPADDRESSES, "", _canonical(address))
-
-
-def _canonical(text: str) -> str:
-    address = parse_lenient_ip(text)
-    return text if address is None else str(address)
+    return key_of(r.IPADDRESSES, "", canonical_ip(address))
 
 
 def _family(one: AddressRange) -> Family:

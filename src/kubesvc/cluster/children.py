@@ -15,7 +15,6 @@ from kubesvc import observe
 from kubesvc.aio.runner import run_until_signal
 from kubesvc.linux import libc, netns
 
-_PR_SET_NAME = 15
 _HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGUSR1)
 
 
@@ -64,7 +63,7 @@ def _leave_parent(log: Path, directory: Path, close: Sequence[int]) -> None:
 
 
 def _run(role: Role) -> None:
-    libc.prctl(_PR_SET_NAME, f"ksv-{role.name}"[:15].encode())
+    libc.name_process(f"ksv-{role.name}")
     descriptor = netns.open_netns(role.namespace)
     libc.setns(descriptor, libc.CLONE_NEWNET)
     os.close(descriptor)

@@ -12,7 +12,6 @@ from struct import Struct
 from typing import NamedTuple
 
 IN = 1
-ANY_CLASS = 255
 ROOT = b"\x00"
 HEADER_SIZE = 12
 MAX_NAME = 255

@@ -3,6 +3,8 @@
 import ctypes
 import os
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -11,6 +13,8 @@ CLONE_NEWUTS = 0x04000000
 CLONE_NEWIPC = 0x08000000
 CLONE_NEWPID = 0x20000000
 CLONE_NEWNET = 0x40000000
+
+_PR_SET_NAME = 15
 
 # The generic table numbers system calls added since Linux 5.1 alike on every architecture.
 _SYS_PIDFD_GETFD = 438
@@ -94,6 +98,25 @@ def prctl(option: int, value: int | bytes = 0) -> int:
     """prctl(2) with one argument."""
     argument = ctypes.c_char_p(value) if isinstance(value, bytes) else ctypes.c_ulong(value)
     return check(_libc.prctl(option, argument, 0, 0, 0), f"prctl {option}")
+
+
+def name_process(name: str) -> None:
+    """Give this process the name that ps(1) shows; the kernel keeps 15 bytes of it."""
+    prctl(_PR_SET_NAME, name.encode()[:15])
+
+
+@contextmanager
+def visiting_netns(fd: int) -> Iterator[None]:
+    """Run the body with this thread in the network namespace that `fd` is open on; no `await` inside."""
+    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        setns(fd, CLONE_NEWNET)
+        try:
+            yield
+        finally:
+            setns(home, CLONE_NEWNET)
+    finally:
+        os.close(home)
 
 
 def capset(*, effective: int, permitted: int, inheritable: int) -> None:

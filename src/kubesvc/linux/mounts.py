@@ -20,8 +20,6 @@ DETACH = 0x2
 
 # mount_setattr(2)
 ATTR_READ_ONLY = 0x1
-ATTR_NO_SUID = 0x2
-ATTR_NO_DEVICES = 0x4
 
 
 class MountPoint(NamedTuple):

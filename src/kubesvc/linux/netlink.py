@@ -87,21 +87,12 @@ class RouteSocket(NetlinkSocket):
         """All devices, by index."""
         return [nl.parse_link(body) for body in self.dump(nl.RTM_GETLINK, nl.IFINFO.pack(0, 0, 0, 0, 0), "links")]
 
-    def link_index(self, name: str) -> int:
-        """The index of a device; Missing when there is none of that name."""
-        return self._index(name)
-
     # Addresses
 
     def address_add(self, link: str, address: str) -> None:
         """Give `link` an address in prefix form; one that it has already is fine."""
         with contextlib.suppress(Exists):
             self._address(nl.RTM_NEWADDR, wire.NLM_F_CREATE | wire.NLM_F_EXCL, link, address)
-
-    def address_delete(self, link: str, address: str) -> None:
-        """Take an address from `link`. Idempotent."""
-        with contextlib.suppress(Missing):
-            self._address(nl.RTM_DELADDR, 0, link, address)
 
     def addresses(self) -> list[Address]:
         """All IPv4 and IPv6 addresses of the namespace."""

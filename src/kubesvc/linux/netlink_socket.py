@@ -1,8 +1,8 @@
 """A blocking netlink socket: one request at a time, its answer or its error; dumps read to their end."""
 
-import os
 import socket
 import struct
+from contextlib import nullcontext
 from typing import Self
 
 from kubesvc.linux import libc
@@ -67,18 +67,8 @@ class NetlinkSocket:
 def _open_in(netns: int | None) -> socket.socket:
     """A socket belongs for good to the namespace in which it was opened."""
     kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC
-    if netns is None:
+    with nullcontext() if netns is None else libc.visiting_netns(netns):
         opened = socket.socket(socket.AF_NETLINK, kind, socket.NETLINK_ROUTE)
-    else:
-        home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            libc.setns(netns, libc.CLONE_NEWNET)
-            try:
-                opened = socket.socket(socket.AF_NETLINK, kind, socket.NETLINK_ROUTE)
-            finally:
-                libc.setns(home, libc.CLONE_NEWNET)
-        finally:
-            os.close(home)
     opened.bind((0, 0))
     return opened
 

@@ -78,15 +78,8 @@ def entered(which: int | str) -> Iterator[None]:
     """Run the body with this thread in the namespace (a descriptor, or a name); no `await` inside."""
     fd = open_netns(which) if isinstance(which, str) else which
     try:
-        home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            libc.setns(fd, libc.CLONE_NEWNET)
-            try:
-                yield
-            finally:
-                libc.setns(home, libc.CLONE_NEWNET)
-        finally:
-            os.close(home)
+        with libc.visiting_netns(fd):
+            yield
     finally:
         if isinstance(which, str):
             os.close(fd)

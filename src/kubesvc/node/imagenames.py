@@ -2,8 +2,6 @@
 
 from collections.abc import Collection
 
-PREFIX = "kubesvc/"
-
 
 def builtin_name(image: str, known: Collection[str]) -> str | None:
     """`kubesvc/echo:latest` and `docker.io/kubesvc/echo@sha256:…` are `kubesvc/echo`; None for any other image."""

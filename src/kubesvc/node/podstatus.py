@@ -14,7 +14,6 @@ from kubesvc.node.records import ContainerRecord, PodRecord, Run, is_sidecar, ma
 Document = dict[str, Any]
 RUNTIME = "process"
 # The kubelet's conditions; all others belong to whoever wrote them.
-OWN_CONDITIONS = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
 
 
 class Moment(msgspec.Struct, frozen=True):

@@ -7,11 +7,10 @@ from kubesvc.aio.clock import Clock
 from kubesvc.api.views import Probe
 from kubesvc.node import probes
 from kubesvc.node.probes import ProbeKind, ProbeState
-from kubesvc.node.probing import Outcome, Target, try_probe
+from kubesvc.node.probing import Target, try_probe
 
 Verdict = Callable[[ProbeKind, bool, str], None]
 Failure = Callable[[ProbeKind, str], None]
-Try = Callable[[Probe, Target], "asyncio.Future[Outcome]"]
 
 
 class Prober:

@@ -16,6 +16,7 @@ from uuid import UUID
 
 import msgspec
 
+from kubesvc.api.patch import apply_merge_patch
 from kubesvc.api.resources import BY_PATH, Key, Resource
 from kubesvc.api.status import AlreadyExists, ApiError, BadRequest, Conflict, Expired, MethodNotAllowed, NotFound
 from kubesvc.client.errors import ConnectionFailed
@@ -293,7 +294,7 @@ class LocalTransport:
         sent = (patch.get("metadata") or {}).get("resourceVersion")
         if sent and sent != old["metadata"]["resourceVersion"]:
             raise Conflict(f'Operation cannot be fulfilled on {target.resource.group_resource} "{target.name}"')
-        return self._store(target.resource, _merged(old, patch), old)
+        return self._store(target.resource, apply_merge_patch(old, patch), old)
 
     def _delete(self, target: _Target, old: Document, options: Document) -> Document:
         meta = old["metadata"]
@@ -391,19 +392,6 @@ def _field(obj: Document, path: str) -> str:
     for part in path.split("."):
         value = value.get(part) if isinstance(value, dict) else None
     return "" if value is None else str(value)
-
-
-def _merged(target: Any, patch: Any) -> Any:
-    """RFC 7386."""
-    if not isinstance(patch, dict):
-        return copy.deepcopy(patch)
-    result = copy.deepcopy(target) if isinstance(target, dict) else {}
-    for name, value in patch.items():
-        if value is None:
-            result.pop(name, None)
-        else:
-            result[name] = _merged(result.get(name), value)
-    return result
 
 
 async def _frames(watcher: _Watcher) -> AsyncIterator[bytes]:

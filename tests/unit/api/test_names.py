@@ -37,11 +37,6 @@ def test_subdomains_are_labels_joined_by_dots() -> None:
     assert names.check_subdomain("a.") != []
 
 
-def test_rfc_1035_labels_start_with_a_letter() -> None:
-    assert names.check_label_1035("a1") == []
-    assert names.check_label_1035("1a")[0].startswith("a DNS-1035 label must consist of")
-
-
 @pytest.mark.parametrize("key", ["a", "A.b_c-D", "example.com/name", "kubernetes.io/metadata.name"])
 def test_label_keys_may_have_a_subdomain_as_prefix(key: str) -> None:
     assert names.check_qualified(key) == []

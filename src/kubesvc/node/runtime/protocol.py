@@ -202,7 +202,6 @@ _answers: msgspec.json.Decoder[Answer] = msgspec.json.Decoder(Answer)
 _spawns = msgspec.json.Decoder(Spawn)
 _reports: msgspec.json.Decoder[Report] = msgspec.json.Decoder(Report)
 _containers = msgspec.json.Decoder(ContainerSpec)
-_sandboxes = msgspec.json.Decoder(SandboxSpec)
 
 MAX_MESSAGE = 1 << 17
 
@@ -230,10 +229,6 @@ def decode_report(data: bytes) -> Report:
 
 def decode_container(data: bytes) -> ContainerSpec:
     return _containers.decode(data)
-
-
-def decode_sandbox(data: bytes) -> SandboxSpec:
-    return _sandboxes.decode(data)
 
 
 def exit_status(wait_status: int) -> tuple[int, int]:

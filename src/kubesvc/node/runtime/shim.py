@@ -24,8 +24,6 @@ from kubesvc.node.runtime.sandboxdir import bind_socket, remember_shim
 from kubesvc.node.runtime.shimruns import Run, Runs
 from kubesvc.node.runtime.wiring import unwire_pod, wire_pod
 
-_PR_SET_NAME = 15
-
 
 def run_shim(spec: p.SandboxSpec, builtins: Mapping[str, BuiltinImage], report: int) -> NoReturn:
     """Make the sandbox, report on the pipe `report`, and serve until stopped. Runs in a process of its own."""
@@ -63,7 +61,7 @@ class Shim:
         os.setsid()
         # The working directory tells, without any record, which cluster a shim belongs to.
         os.chdir(self._spec.directory)
-        libc.prctl(_PR_SET_NAME, b"kubesvc-pod")
+        libc.name_process("kubesvc-pod")
         self._catch_signals()
         self._enter_namespaces()
         if self._spec.network is not None:

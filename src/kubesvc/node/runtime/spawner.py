@@ -16,8 +16,6 @@ from kubesvc.node.runtime import protocol as p
 from kubesvc.node.runtime.container import BuiltinImage
 from kubesvc.node.runtime.shim import run_shim
 
-_PR_SET_NAME = 15
-
 
 class SpawnerDied(Exception):
     """The spawner is gone; the agent has to be started anew to get another."""
@@ -121,4 +119,4 @@ def _shed_parent(keep: int) -> None:
     os.closerange(keep + 1, os.sysconf("SC_OPEN_MAX"))
     null = os.open("/dev/null", os.O_RDWR)
     os.dup2(null, 0)
-    libc.prctl(_PR_SET_NAME, b"kubesvc-spawner")
+    libc.name_process("kubesvc-spawner")
