@@ -136,6 +136,9 @@ class _Daemon:
         """Say that the rules are in force, once."""
         await self._proxier.first_sync.wait()
         settle()
+        name = self._options.node_name
+        node = views.ObjectReference(kind="Node", name=name, uid=name, api_version="v1")
+        self._events.event(node, "Normal", "Starting", f"kubesvc proxy serves Services, mode {self._options.mode}")
         libc.malloc_trim()
         if self._options.ready_file:
             _touch(self._options.ready_file)
