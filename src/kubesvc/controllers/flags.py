@@ -39,6 +39,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="CIDR",
         help="the network that nodes without a pod address range get one of (a /24 each; default %(default)s)",
     )
+    parser.add_argument(
+        "--metrics-bind-address",
+        type=_address,
+        default="127.0.0.1:10257",
+        metavar="ADDRESS:PORT",
+        help='where /metrics, /healthz and /readyz are, over plain HTTP; "" for nowhere (default %(default)s)',
+    )
 
 
 def options_from(args: argparse.Namespace) -> ControllersOptions:
@@ -47,6 +54,7 @@ def options_from(args: argparse.Namespace) -> ControllersOptions:
         cluster_ca=args.cluster_ca,
         load_balancer_pool=args.load_balancer_pool,
         cluster_cidr=args.cluster_cidr,
+        metrics_bind=args.metrics_bind_address,
     )
 
 
@@ -57,3 +65,10 @@ def _cidr(text: str) -> str:
         return str(ip_network(text))
     except ValueError as err:
         raise argparse.ArgumentTypeError(f"{text!r} is not a network such as 10.89.1.0/24: {err}") from err
+
+
+def _address(text: str) -> str:
+    _, colon, port = text.rpartition(":")
+    if text and not (colon and port.isdecimal() and int(port) < 65536):
+        raise argparse.ArgumentTypeError(f"{text!r} is not an address such as 127.0.0.1:10257")
+    return text

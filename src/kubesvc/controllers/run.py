@@ -14,6 +14,7 @@ from kubesvc.controllers.apply import Applier
 from kubesvc.controllers.caches import Caches
 from kubesvc.controllers.controller import Controller, Measures, settle
 from kubesvc.controllers.ownwrites import OwnWrites
+from kubesvc.controllers.pages import serving
 from kubesvc.controllers.wiring.nodes import nodeipam_controller, nodelifecycle_controller, podgc_controller
 from kubesvc.controllers.wiring.ownership import (
     GarbageWiring,
@@ -41,24 +42,32 @@ class ControllersOptions:
     """How to reach the API, and what the cluster has to give.
 
     `cluster_ca` is published to every namespace; `load_balancer_pool` is a CIDR, "" for no provider;
-    `cluster_cidr` is what nodes without a pod address range get theirs from.
+    `cluster_cidr` is what nodes without a pod address range get theirs from. `metrics_bind` (address:port,
+    "" for none) is where /metrics and /healthz are.
     """
 
     kubeconfig: Path
     cluster_ca: Path
     load_balancer_pool: str = ""
     cluster_cidr: str = "10.244.0.0/16"
+    metrics_bind: str = "127.0.0.1:10257"
 
 
 async def run(options: ControllersOptions) -> None:
     """Run all controllers until cancelled."""
     cluster_ca = options.cluster_ca.read_text(encoding="ascii")
-    async with Client.from_kubeconfig(options.kubeconfig, user_agent=COMPONENT) as client:
+    registry, ready = Registry(), asyncio.Event()
+    async with (
+        serving(options.metrics_bind, registry, ready),
+        Client.from_kubeconfig(options.kubeconfig, user_agent=COMPONENT) as client,
+    ):
         await run_controllers(
             client,
             cluster_ca=cluster_ca,
             pool=ip_network(options.load_balancer_pool) if options.load_balancer_pool else None,
             cluster=ip_network(options.cluster_cidr),
+            registry=registry,
+            ready=ready,
         )
 
 

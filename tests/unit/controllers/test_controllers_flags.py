@@ -29,3 +29,12 @@ def test_what_is_no_network_is_a_usage_error_that_says_so(capsys: pytest.Capture
         parse("--load-balancer-pool", "192.0.2.300/24")
     assert stop.value.code == 2
     assert "'192.0.2.300/24' is not a network" in capsys.readouterr().err
+
+
+def test_where_the_metrics_are_is_an_address_or_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert parse().metrics_bind == "127.0.0.1:10257"
+    assert parse("--metrics-bind-address", "").metrics_bind == ""
+    assert parse("--metrics-bind-address", "[::1]:0").metrics_bind == "[::1]:0"
+    with pytest.raises(SystemExit):
+        parse("--metrics-bind-address", "10257")
+    assert "'10257' is not an address" in capsys.readouterr().err
