@@ -28,10 +28,15 @@ def apply_quiet(args: argparse.Namespace) -> None:
 
 def duration(text: str) -> float:
     """Seconds from `30`, `30s`, `2m` or `500ms`, as kubectl's --timeout takes them."""
-    for suffix, factor in (("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3600.0)):
+    number, factor = text, 1.0
+    for suffix, seconds in (("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3600.0)):
         if text.endswith(suffix):
-            return float(text.removesuffix(suffix)) * factor
-    return float(text)
+            number, factor = text.removesuffix(suffix), seconds
+            break
+    try:
+        return float(number) * factor
+    except ValueError as err:
+        raise argparse.ArgumentTypeError(f"{text!r}: want a time such as 500ms, 30s or 2m") from err
 
 
 def require_root(what: str) -> None:

@@ -3,7 +3,7 @@
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from typing import NoReturn
 
@@ -30,9 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = 2 if find_command(" ".join(arguments[:2])) else 1
     command = find_command(" ".join(arguments[:words]))
     if command is None:
-        near = did_you_mean(arguments[0])
-        say_error(f"unknown command {arguments[0]!r}", f"did you mean kubesvc {near}?" if near else "kubesvc --help")
-        return exits.USAGE
+        return _unknown(arguments[0])
     return run_command(command, arguments[words:])
 
 
@@ -49,10 +47,27 @@ def parser_of(command: Command) -> argparse.ArgumentParser:
     return parser
 
 
+def plain_switches(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> Iterator[str]:
+    """`--flag=true` and `--flag=false`, as kubectl takes them, in argparse's words: the flag, its opposite, nothing."""
+    flags = {flag for action in parser._actions if action.nargs == 0 for flag in action.option_strings}  # noqa: SLF001
+    rest = iter(arguments)
+    for word in rest:
+        flag, _, value = word.partition("=")
+        if word == "--":
+            yield from (word, *rest)
+        elif flag not in flags or value not in ("true", "false"):
+            yield word
+        elif value == "true":
+            yield flag
+        elif (opposite := f"--no-{flag.removeprefix('--')}") in flags:
+            yield opposite
+
+
 def run_command(command: Command, arguments: Sequence[str]) -> int:
     """Parse and run; every refusal becomes `error:` and `hint:` lines and its exit code."""
     try:
-        args = parser_of(command).parse_args(arguments)
+        parser = parser_of(command)
+        args = parser.parse_args(list(plain_switches(parser, arguments)))
         code = import_module(f"kubesvc.cli.{command.module}").run(args)
         sys.stdout.flush()
         return int(code)
@@ -77,12 +92,20 @@ def run_command(command: Command, arguments: Sequence[str]) -> int:
 
 
 def _help(rest: Sequence[str]) -> int:
-    command = find_command(rest[0]) if rest else None
-    if command is not None:
-        parser_of(command).print_help()
-    else:
+    if not rest:
         print(overview())
+        return exits.SUCCESS
+    command = find_command(" ".join(rest[:2])) or find_command(rest[0])
+    if command is None:
+        return _unknown(rest[0])
+    parser_of(command).print_help()
     return exits.SUCCESS
+
+
+def _unknown(word: str) -> int:
+    near = did_you_mean(word)
+    say_error(f"unknown command {word!r}", f"did you mean kubesvc {near}?" if near else "kubesvc --help")
+    return exits.USAGE
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import pytest
 
 from kubesvc import __version__
 from kubesvc.cli.commands import COMMANDS, did_you_mean, find_command, overview
-from kubesvc.cli.main import main, parser_of
+from kubesvc.cli.main import main, parser_of, plain_switches
 
 
 def flags_of(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
@@ -55,6 +55,33 @@ def test_help_of_a_command(capsys: pytest.CaptureFixture[str]) -> None:
 def test_an_unknown_command_is_a_usage_error_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["stauts"]) == 2
     assert capsys.readouterr().err == "error: unknown command 'stauts'\nhint:  did you mean kubesvc status?\n"
+
+
+def test_help_of_an_unknown_command_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["help", "stauts"]) == 2
+    assert capsys.readouterr().err == "error: unknown command 'stauts'\nhint:  did you mean kubesvc status?\n"
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        (["pod", "a", "--wait=false"], ["pod", "a", "--no-wait"]),
+        (["pod", "a", "--wait=true", "--now=false"], ["pod", "a", "--wait"]),
+        (["-f", "--wait=maybe"], ["-f", "--wait=maybe"]),
+        (["--", "--wait=false"], ["--", "--wait=false"]),
+    ],
+)
+def test_switches_take_true_and_false_as_in_kubectl(said: list[str], meant: list[str]) -> None:
+    command = find_command("delete")
+    assert command is not None
+    assert list(plain_switches(parser_of(command), said)) == meant
+
+
+def test_a_time_without_a_meaning_is_told_how_times_look(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["up", "--timeout", "5parsecs"])
+    assert ended.value.code == 2
+    assert "argument --timeout: '5parsecs': want a time such as 500ms, 30s or 2m" in capsys.readouterr().err
 
 
 def test_a_wrong_flag_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
