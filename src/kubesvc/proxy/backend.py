@@ -22,6 +22,12 @@ class SyncReport:
 
     writes: int = 0
     refused: dict[ServicePortName, str] = field(default_factory=dict)
+    rules_total: dict[str, int] = field(default_factory=dict)
+    """In iptables mode: how many rules each table has of ours."""
+    rules_last: dict[str, int] = field(default_factory=dict)
+    """In iptables mode: how many rules this sync wrote, by table."""
+    partial_failed: bool = False
+    """In iptables mode: whether a partial restore was refused and everything written again."""
 
 
 class Backend(Protocol):

@@ -1,6 +1,7 @@
 """One family's proxy: its tracker, its plans, its backend, and the step that brings them into line."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 
 from kubesvc.api.resources import Key
 from kubesvc.linux.conntrack import ConntrackSocket
@@ -23,7 +24,8 @@ class FamilyProxy:
         self.refused: dict[ServicePortName, str] = {}
         self.without_local: dict[str, set[ServicePortName]] = {"internal": set(), "external": set()}
         """Ports of a Local policy, by direction, that have endpoints but none on this node."""
-        self.deleted_flows = 0
+        self.on_flows: Callable[[int, float], None] = lambda _number, _seconds: None
+        """Called with the number of flows deleted and the seconds it took, whenever flows were looked through."""
         self.needs_full = True
         self._flows = flows
         self._ports: dict[Key, tuple[ServicePortName, ...]] = {}
@@ -114,6 +116,7 @@ class FamilyProxy:
         stale_now, self._stale = self._stale, FlowFilter()
         if not stale_now:
             return
+        began = time.monotonic()
         local = frozenset(self.tracker.node.addresses)
         found = [
             flow
@@ -124,7 +127,8 @@ class FamilyProxy:
                 local,
             )
         ]
-        self.deleted_flows += sum(self._flows.delete(flow) for flow in found)
+        deleted = sum(self._flows.delete(flow) for flow in found)
+        self.on_flows(deleted, time.monotonic() - began)
 
 
 def _lacks_local(plan: PortPlan, direction: str) -> bool:

@@ -1,10 +1,14 @@
 """What the proxy counts and measures, under the names kube-proxy gave it."""
 
+from collections.abc import Iterable
+
 from kubesvc.observe import Registry
+from kubesvc.proxy.backend import SyncReport
 
 _SYNC_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 _PROGRAMMING_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 _FAILURES = {"nftables": "nftables_sync", "iptables": "iptables_restore"}
+_OTHER_FAILURES = {"nftables": "nftables_cleanup", "iptables": "iptables_partial_restore"}
 
 
 class ProxyMetrics:
@@ -41,6 +45,12 @@ class ProxyMetrics:
         self.endpoint_changes = counter(
             "kubeproxy_sync_proxy_rules_endpoint_changes_total", "Changes of EndpointSlices seen.", family
         )
+        self.service_pending = gauge(
+            "kubeproxy_sync_proxy_rules_service_changes_pending", "Changes of Services not yet in force.", family
+        )
+        self.endpoint_pending = gauge(
+            "kubeproxy_sync_proxy_rules_endpoint_changes_pending", "Changes of EndpointSlices not yet in force.", family
+        )
         self.no_local_endpoints = gauge(
             "kubeproxy_sync_proxy_rules_no_local_endpoints_total",
             "Service ports of a Local policy without an endpoint here.",
@@ -48,6 +58,19 @@ class ProxyMetrics:
         )
         self.sync_failures = counter(
             f"kubeproxy_sync_proxy_rules_{_FAILURES[mode]}_failures_total", "Syncs that were refused.", family
+        )
+        self.other_failures = counter(
+            f"kubeproxy_sync_proxy_rules_{_OTHER_FAILURES[mode]}_failures_total",
+            "Partial restores that were refused." if mode == "iptables" else "Removals that were refused.",
+            family,
+        )
+        by_table = ("table", "ip_family")
+        self.rules_total = gauge("kubeproxy_sync_proxy_rules_iptables_total", "Rules of ours, by table.", by_table)
+        self.rules_last = gauge(
+            "kubeproxy_sync_proxy_rules_iptables_last", "Rules written by the last sync, by table.", by_table
+        )
+        self.conntrack_duration = histogram(
+            "kubeproxy_conntrack_reconciler_sync_duration_seconds", "Time spent on stale flows.", family, _SYNC_BUCKETS
         )
         self.conntrack_deleted = counter(
             "kubeproxy_conntrack_reconciler_deleted_entries_total", "Stale flows deleted.", family
@@ -60,3 +83,25 @@ class ProxyMetrics:
         self.synced_version = gauge(
             "kubesvc_proxy_synced_resource_version", "The newest API revision that is in force.", ("resource",)
         )
+
+    def synced(self, family: str, seconds: float, report: SyncReport, *, full: bool) -> None:
+        """Take in one sync that succeeded."""
+        self.sync_duration.observe(seconds, family)
+        (self.full_sync_duration if full else self.partial_sync_duration).observe(seconds, family)
+        self.writes.inc(family, by=report.writes)
+        self.other_failures.inc(family, by=int(report.partial_failed))
+        for table, number in report.rules_total.items():
+            self.rules_total.set(number, table, family)
+        for table, number in report.rules_last.items():
+            self.rules_last.set(number, table, family)
+
+    def flows_forgotten(self, family: str, number: int, seconds: float) -> None:
+        """Take in one look through the flows."""
+        self.conntrack_deleted.inc(family, by=number)
+        self.conntrack_duration.observe(seconds, family)
+
+    def changed(self, *, services: int, endpoints: int, families: Iterable[str]) -> None:
+        """How many changes wait for the next sync."""
+        for family in families:
+            self.service_pending.set(services, family)
+            self.endpoint_pending.set(endpoints, family)

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from functools import partial
 
 from kubesvc.aio.clock import Clock
 from kubesvc.api import views
@@ -57,12 +58,15 @@ class Proxier:
         self._on_node = on_node or (lambda _: None)
         self._complaints: dict[tuple[str, Key], set[Complaint]] = {}
         self._triggers: list[float] = []
+        self._waiting = {"services": 0, "endpoints": 0}
         self._syncing = False
         self._wake = asyncio.Event()
         self._synced_again = asyncio.Event()
         services.subscribe(self._service_changed)
         slices.subscribe(self._slice_changed)
         nodes.subscribe(self._node_changed)
+        for family in self.families:
+            family.on_flows = partial(metrics.flows_forgotten, family.tracker.family.value)
 
     @property
     def health_checks(self) -> list[HealthCheck]:
@@ -119,17 +123,19 @@ class Proxier:
 
     async def _sync_all(self) -> bool:
         self._syncing = True
+        taken, self._waiting = self._waiting, dict.fromkeys(self._waiting, 0)
         try:
             done = [await self._sync(family) for family in self.families]
         finally:
             self._syncing = False
+        if not all(done):
+            self._waiting = {kind: number + taken[kind] for kind, number in self._waiting.items()}
         return all(done)
 
     async def _sync(self, proxy: FamilyProxy) -> bool:
         if not proxy.pending:
             return True
         label, full, began = proxy.tracker.family.value, proxy.needs_full, self._clock.monotonic()
-        before = proxy.deleted_flows
         refused = set(proxy.refused)
         try:
             report = await proxy.sync()
@@ -138,10 +144,7 @@ class Proxier:
             self._metrics.sync_failures.inc(label)
             return False
         seconds = self._clock.monotonic() - began
-        self._metrics.sync_duration.observe(seconds, label)
-        (self._metrics.full_sync_duration if full else self._metrics.partial_sync_duration).observe(seconds, label)
-        self._metrics.writes.inc(label, by=report.writes)
-        self._metrics.conntrack_deleted.inc(label, by=proxy.deleted_flows - before)
+        self._metrics.synced(label, seconds, report, full=full)
         self._metrics.refused.set(len(proxy.refused), label)
         for name in report.refused.keys() - refused:
             self._complain_refused(name, report.refused[name])
@@ -174,6 +177,7 @@ class Proxier:
         for family in self.families:
             complaints.update(family.tracker.set_service(key, new))
             self._metrics.service_changes.inc(family.tracker.family)
+        self._waiting["services"] += 1
         self._report("Service", key, complaints)
         self._mark_dirty()
 
@@ -182,6 +186,7 @@ class Proxier:
         for family in self.families:
             complaints.update(family.tracker.set_slice(key, new))
             self._metrics.endpoint_changes.inc(family.tracker.family)
+        self._waiting["endpoints"] += 1
         self._report("EndpointSlice", key, complaints)
         stamp = (new.metadata.annotations or {}).get(TRIGGER_TIME) if new else None
         if stamp and self.first_sync.is_set():
@@ -194,6 +199,10 @@ class Proxier:
         self._health.node_eligible = node_eligible(new)
         self._on_node(new)
         self._mark_dirty()
+
+    def note_pending(self) -> None:
+        """Bring the gauges of waiting changes up to date, for somebody who is about to look."""
+        self._metrics.changed(**self._waiting, families=[family.tracker.family for family in self.families])
 
     def _mark_dirty(self) -> None:
         if any(family.pending for family in self.families):

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 from kubesvc.aio.clock import SystemClock
@@ -17,6 +17,7 @@ from kubesvc.linux import libc
 from kubesvc.linux.conntrack import ConntrackSocket
 from kubesvc.observe import log
 from kubesvc.proxy.backend import Backend
+from kubesvc.proxy.configz import configz
 from kubesvc.proxy.early import serve_critical
 from kubesvc.proxy.endpoints import LABEL_HEADLESS
 from kubesvc.proxy.family import FamilyProxy
@@ -28,7 +29,7 @@ from kubesvc.proxy.model import Complaint, HealthCheck
 from kubesvc.proxy.options import LocalDetector, Mode, ProxyOptions
 from kubesvc.proxy.proxier import Proxier
 from kubesvc.proxy.rules import rule_settings
-from kubesvc.proxy.servers import METRICS, TEXT, Answer, HealthCheckServers, HttpServer, timestamps
+from kubesvc.proxy.servers import JSON, METRICS, TEXT, Answer, HealthCheckServers, HttpServer, timestamps
 from kubesvc.proxy.services import LABEL_PROXY_NAME
 from kubesvc.proxy.tracker import Tracker
 
@@ -183,14 +184,14 @@ class _Daemon:
         return answer
 
     def _render(self) -> Answer:
+        self._proxier.note_pending()
         return 200, METRICS, self._metrics.registry.render()
 
     def _mode(self) -> Answer:
         return 200, TEXT, str(Mode(self._options.mode)).encode()
 
     def _configz(self) -> Answer:
-        shown = {name: value for name, value in asdict(self._options).items() if name != "ready"}
-        return 200, {"Content-Type": "application/json"}, json.dumps({"kubesvc": shown}, default=str).encode()
+        return 200, JSON, json.dumps(configz(self._options)).encode()
 
 
 def _touch(path: Path) -> None:

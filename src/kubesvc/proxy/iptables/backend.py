@@ -6,6 +6,7 @@ that the bad one is found and left out.
 """
 
 import time
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from kubesvc.linux.nft_elements import read_generation
 from kubesvc.proxy.backend import BackendError, SyncReport
 from kubesvc.proxy.iptables import names
 from kubesvc.proxy.iptables.compile import NO_RULES, PortRules, compile_port
-from kubesvc.proxy.iptables.restore import TABLES, cleanup_restore, full_restore, partial_restore
+from kubesvc.proxy.iptables.restore import TABLES, Restore, cleanup_restore, full_restore, partial_restore
 from kubesvc.proxy.iptables.static import fixed_rules
 from kubesvc.proxy.model import Family, PortPlan, ServicePortName
 from kubesvc.proxy.rules import RuleSettings
@@ -32,6 +33,7 @@ class IptablesBackend:
         self._settings = settings
         self._iptables = iptables
         self._rules: dict[ServicePortName, PortRules] = {}
+        self._counts: Counter[str] = Counter()
         self._netlink = NfnetlinkSocket() if iptables.uses_nftables else None
         self._generation = 0
         self._next_check = 0.0
@@ -53,8 +55,14 @@ class IptablesBackend:
         try:
             await self._restore(restore.text())
         except IptablesError:
-            return await self._write_all()
-        return SyncReport(writes=len(restore))
+            report = await self._write_all()
+            report.partial_failed = True
+            return report
+        for rules in before.values():
+            self._counts.subtract(rules.count())
+        for rules in after.values():
+            self._counts.update(rules.count())
+        return self._report(restore)
 
     async def full_sync(self, plans: Mapping[ServicePortName, PortPlan]) -> SyncReport:
         self._rules = {name: compile_port(plan, self._settings) for name, plan in plans.items()}
@@ -88,23 +96,31 @@ class IptablesBackend:
 
     async def _write_all(self) -> SyncReport:
         try:
-            return SyncReport(writes=await self._full())
+            return self._report(await self._full())
         except IptablesError as err:
             first = err
         refused = await self._find_refused()
         if not refused:
             raise BackendError(str(first)) from first
         try:
-            return SyncReport(writes=await self._full(), refused=refused)
+            return self._report(await self._full(), refused)
         except IptablesError as err:
             raise BackendError(str(err)) from err
 
-    async def _full(self) -> int:
+    def _report(self, restore: Restore, refused: dict[ServicePortName, str] | None = None) -> SyncReport:
+        return SyncReport(len(restore), refused or {}, dict(self._counts), restore.rules())
+
+    async def _full(self) -> Restore:
         existing = {table: await self._iptables.save(table) for table in TABLES}
         fixed = fixed_rules(self._settings, tcp_be_liberal=_tcp_be_liberal())
         restore = full_restore(self._rules.values(), fixed, existing)
         await self._restore(restore.text())
-        return len(restore)
+        self._counts = Counter(dict.fromkeys(TABLES, 0))
+        for rules in self._rules.values():
+            self._counts.update(rules.count())
+        for (table, _), lines in fixed.items():
+            self._counts[table] += len(lines)
+        return restore
 
     async def _find_refused(self) -> dict[ServicePortName, str]:
         """Write the fixed part, then port by port; those that are refused are taken out."""

@@ -9,6 +9,7 @@ nat KUBE-SEP-…         hairpin mark, DNAT
 filter …               REJECT without endpoints, DROP without local ones, source ranges
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -27,6 +28,13 @@ class PortRules:
 
     chains: Mapping[str, tuple[str, ...]]
     entries: Mapping[Chain, tuple[str, ...]]
+
+    def count(self) -> Counter[str]:
+        """How many rules these are, by table."""
+        numbers = Counter({"nat": sum(map(len, self.chains.values()))})
+        for (table, _), lines in self.entries.items():
+            numbers[table] += len(lines)
+        return numbers
 
 
 NO_RULES = PortRules({}, {})

@@ -21,6 +21,10 @@ class Restore:
     def __len__(self) -> int:
         return sum(len(lines) for part in (self._rules, self._removed) for lines in part.values())
 
+    def rules(self) -> dict[str, int]:
+        """How many rules are written or taken out, by table."""
+        return {table: len(lines) for table, lines in self._rules.items()}
+
     def chain(self, table: str, chain: str, rules: Iterable[str] = ()) -> None:
         """Make the chain, or empty it, and fill it."""
         self._chains[table].append(f":{chain} - [0:0]")
