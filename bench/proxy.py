@@ -33,7 +33,7 @@ ENDPOINTS = 10
 SAMPLES = {"nftables": 300, "iptables": 60}
 NODE, NODE_ADDRESS = "node-0", "10.89.0.11"
 API_PORT, HEALTH_PORT, METRICS_PORT = 6400, 10256, 10249
-PAIRS, SECONDS = 12, 0.5
+PAIRS, SECONDS = 100, 0.05
 BURST = 1000
 PEER_BUDGET_SECONDS = 120.0
 PATHS = {"connect": "bare_connections", "request": "connections", "stream": "throughput"}
@@ -158,8 +158,8 @@ def show_changes(name: str, size: int, taken: list[float], *, targets: bool) -> 
     print(f"#   {len(taken)} samples, worst {taken[-1]:.4g} ms")
 
 
-def measure(mode: str, size: int, kubeconfig: Path) -> None:
-    """Everything about one mode at one size."""
+def measure(mode: str, size: int, kubeconfig: Path) -> int:
+    """Everything about one mode at one size; the number of rules."""
     name, nft = f"proxy.{SHORT[mode]}", mode == "nftables"
     table = ElementSocket("ip", "kubesvc-proxy" if nft else "nat")
     feed, monitor = Feed(size), Monitor()
@@ -169,7 +169,8 @@ def measure(mode: str, size: int, kubeconfig: Path) -> None:
         figure(f"{name}.cold_sync[{size}]", cold.done, "s", "<= 4" if nft else "")
         figure(f"{name}.critical_in_force[{size}]", cold.critical, "s", "<= 0.5")
         figure(f"{name}.cold_cpu[{size}]", cpu_seconds(proxy.pid), "s")
-        figure(f"{name}.rules[{size}]", table.count_rules(), "rules")
+        rules = table.count_rules()
+        figure(f"{name}.rules[{size}]", rules, "rules")
         if nft:
             written = metric(METRICS_PORT, "kubesvc_proxy_kernel_writes_total")
             figure(f"{name}.elements_per_service[{size}]", written / size, "elements")
@@ -188,6 +189,7 @@ def measure(mode: str, size: int, kubeconfig: Path) -> None:
         written = metric(METRICS_PORT, "kubesvc_proxy_kernel_writes_total")
         figure(f"{name}.warm_restart_writes[{size}]", written, "objects", "<= 0" if nft else "")
         show_memory(f"{name}.after_warm_restart", size, proxy.pid)
+        return rules
     finally:
         proxy.close()
         for closing in (feed, monitor, table):
@@ -248,15 +250,12 @@ def measure_path(mode: str, size: int, kubeconfig: Path) -> None:
         follow_start(proxy, monitor, quiet=0.1)
         monitor.close()
         for kind, unit, scale in (("connect", "/s", 1.0), ("request", "/s", 1.0), ("stream", "GB/s", 1e9)):
-            ours: list[float] = []
-            hand: list[float] = []
-            for _ in range(PAIRS):
-                ours.append(proxy_path.load(kind, vip, SECONDS))
-                hand.append(proxy_path.load(kind, proxy_path.HAND_VIP, SECONDS))
+            turns = proxy_path.load(kind, PAIRS, SECONDS, vip, proxy_path.HAND_VIP)
+            ours, hand = zip(*turns, strict=True)
             name = f"proxy.{SHORT[mode]}.{PATHS[kind]}"
             figure(f"{name}[{size}]", statistics.median(ours) / scale, unit)
             figure(f"{name}_by_hand[{size}]", statistics.median(hand) / scale, unit)
-            ratio = statistics.median(a / b for a, b in zip(ours, hand, strict=True))
+            ratio = statistics.median(mine / other for mine, other in turns)
             figure(f"{name}_ratio[{size}]", ratio, "", "" if kind == "connect" else ">= 0.95")
     finally:
         proxy.close()
@@ -302,12 +301,17 @@ def main() -> None:
     describe()
     with kubeconfig_file() as kubeconfig:
         for mode in SAMPLES:
+            rules: dict[int, int] = {}
             for size in sizes:
                 if mode == "iptables" and size not in iptables_sizes:
                     continue
-                measure(mode, size, kubeconfig)
+                rules[size] = measure(mode, size, kubeconfig)
                 if peer:
                     measure_peer(peer, mode, size, kubeconfig)
+            if len(rules) > 1:
+                (small, few), *_, (large, many) = sorted(rules.items())
+                target = "<= 0" if mode == "nftables" else ""
+                figure(f"proxy.{SHORT[mode]}.rules_per_service", (many - few) / (large - small), "rules", target)
         endpoints = [proxy_feed.endpoint_ip(0, k) for k in range(ENDPOINTS)]
         with proxy_path.topology(endpoints):
             for size in (1, max(sizes)):

@@ -4,9 +4,10 @@
            10.2.0.2 ── 10.2.0.1 node with one rule   10.4.0.1 ── 10.4.0.2 endpoints' addresses
 
 The node with the proxy is this namespace; the others are made here and end with it. Run by itself,
-this file is the load or the server: `serve`, or `connect`, `request`, `stream` with ADDRESS SECONDS.
+this file is the server (`serve`) or the load (`connect|request|stream PAIRS SECONDS ADDRESS…`).
 """
 
+import json
 import socket
 import struct
 import subprocess
@@ -70,9 +71,11 @@ def topology(endpoints: Sequence[str]) -> Iterator[None]:
             run("ip", "netns", "delete", name)
 
 
-def load(kind: str, address: str, seconds: float) -> float:
-    """What the client achieves through an address: connections, or bytes, per second."""
-    return float(run(*_in("client"), sys.executable, __file__, kind, address, str(seconds)))
+def load(kind: str, pairs: int, seconds: float, *addresses: str) -> list[list[float]]:
+    """What one client achieves through addresses by turns: connections, or bytes, per second."""
+    command = [*_in("client"), sys.executable, __file__, kind, str(pairs), str(seconds), *addresses]
+    found: list[list[float]] = json.loads(run(*command))
+    return found
 
 
 def _in(name: str) -> list[str]:
@@ -109,50 +112,52 @@ def serve() -> None:
                     pass
 
 
-def connect(address: str, seconds: float) -> float:
-    """Connections per second, each made and reset at once."""
-    count, began = 0, time.perf_counter()
-    while (taken := time.perf_counter() - began) < seconds:
-        for _ in range(20):
-            with socket.socket() as client:
-                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-                client.connect((address, PORT))
-        count += 20
-    return count / taken
+def connect(address: str) -> int:
+    """A connection that is made and reset at once."""
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        client.connect((address, PORT))
+    return 1
 
 
-def request(address: str, seconds: float) -> float:
-    """Connections per second that carry one small request and its answer."""
-    count, began = 0, time.perf_counter()
-    while (taken := time.perf_counter() - began) < seconds:
-        for _ in range(20):
-            with socket.socket() as client:
-                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-                client.connect((address, PORT))
-                client.send(_REQUEST)
-                client.recv(4096)
-        count += 20
-    return count / taken
+def request(address: str) -> int:
+    """A connection that carries one small request and its answer."""
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        client.connect((address, PORT))
+        client.send(_REQUEST)
+        client.recv(4096)
+    return 1
 
 
-def stream(address: str, seconds: float) -> float:
-    """Bytes per second over one connection."""
+def stream(address: str) -> int:
+    """Some megabytes over a connection; how many bytes."""
     data, count = bytes(1 << 18), 0
     with socket.create_connection((address, PORT)) as client:
-        began = time.perf_counter()
-        while (taken := time.perf_counter() - began) < seconds:
+        for _ in range(256):
             client.sendall(data)
             count += len(data)
-    return count / taken
+    return count
+
+
+def take_turns(kind: str, pairs: int, seconds: float, addresses: Sequence[str]) -> list[list[float]]:
+    """Rates per address, turn by turn: what else the machine does meets all of them alike."""
+    act = {"connect": connect, "request": request, "stream": stream}[kind]
+    turns = []
+    for _ in range(pairs):
+        rates = []
+        for address in addresses:
+            count, began = 0, time.perf_counter()
+            while (taken := time.perf_counter() - began) < seconds:
+                count += act(address)
+            rates.append(count / taken)
+        turns.append(rates)
+    return turns
 
 
 if __name__ == "__main__":
     match sys.argv[1:]:
         case ["serve"]:
             serve()
-        case ["connect", address, seconds]:
-            print(connect(address, float(seconds)))
-        case ["request", address, seconds]:
-            print(request(address, float(seconds)))
-        case ["stream", address, seconds]:
-            print(stream(address, float(seconds)))
+        case [kind, pairs, seconds, *addresses]:
+            print(json.dumps(take_turns(kind, int(pairs), float(seconds), addresses)))
