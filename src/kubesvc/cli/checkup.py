@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kubesvc.linux import libc
+from kubesvc.linux.mounts import is_chroot
 from kubesvc.linux.netlink import RouteSocket
 
 _SEARCH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
@@ -39,6 +40,7 @@ def check_machine() -> Iterator[Check]:
     yield _kernel()
     yield _root()
     yield from _namespaces()
+    yield Check("a root of its own", not is_chroot(), "", "use a container, systemd-nspawn, or pivot_root, not chroot")
     yield _libnftables()
     for command, package, why in _TOOLS:
         path = shutil.which(command, path=_SEARCH)

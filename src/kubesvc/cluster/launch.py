@@ -26,6 +26,7 @@ from kubesvc.cluster.ledger import (
 )
 from kubesvc.cluster.records import SUPERVISOR, running
 from kubesvc.cluster.topology import MAX_NODES, check_name
+from kubesvc.linux.mounts import is_chroot
 
 _LEAST_SPACE = 2 << 20
 # struct flock of Linux where off_t has 64 bits.
@@ -187,6 +188,7 @@ def _new_cluster(state: StateDirectory, wanted: Wanted, claims: Claims) -> Ledge
         occupied += [other.topology.node_network, other.topology.pool]
     networks = _choose_and_claim(claims, occupied, wanted)
     _check_space(home())
+    _check_root()
     ledger = Ledger(
         name=wanted.name,
         node_network=str(networks.nodes),
@@ -212,6 +214,14 @@ def _check_space(directory: Path) -> None:
         raise ClusterError(
             f"only {free >> 10} KiB are free on the disk of {directory}; a cluster needs {_LEAST_SPACE >> 20} MiB",
             "free some space, or point KUBESVC_HOME at another disk",
+        )
+
+
+def _check_root() -> None:
+    if is_chroot():
+        raise ClusterError(
+            "this is a chroot: a pod's processes would see the file system around it instead of this one",
+            "use a container, systemd-nspawn, or pivot_root in place of chroot",
         )
 
 

@@ -1,7 +1,10 @@
 """Mounts: the flags by name, and the table of what is mounted."""
 
+import os
 from pathlib import Path
 from typing import NamedTuple
+
+from kubesvc.linux import libc
 
 # mount(2)
 READ_ONLY = 0x1
@@ -44,6 +47,25 @@ def parse_mountinfo(text: str) -> list[MountPoint]:
 def mount_points() -> list[MountPoint]:
     """What this process sees mounted."""
     return parse_mountinfo(Path("/proc/self/mountinfo").read_text())
+
+
+def is_chroot() -> bool:
+    """Whether this process's root is only a part of its mount namespace; False where that cannot be found out.
+
+    To enter a mount namespace, even one's own, is to get its whole root: a child does that and compares.
+    """
+    pid = os.fork()
+    if pid == 0:
+        differs = False
+        try:
+            seen = os.stat("/")
+            namespace = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+            libc.setns(namespace, libc.CLONE_NEWNS)
+            whole = os.stat("/")
+            differs = (seen.st_dev, seen.st_ino) != (whole.st_dev, whole.st_ino)
+        finally:
+            os._exit(differs)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 1
 
 
 def _unescape(word: str) -> str:
