@@ -94,7 +94,11 @@ def wait_until_ready(
         wanted = {node.name for node in ledger.topology.nodes}
         _until(lambda: wanted <= _ready_nodes(probe), deadline, alive, "not every node is ready")
         stage("nodes")
-        _wait_for_dns(ledger.topology.nodes, deadline, alive)
+        try:
+            _wait_for_dns(ledger.topology.nodes, deadline, alive)
+        except NotReady as err:
+            reason = _last_warning(probe)
+            raise NotReady(f"{err} ({reason})" if reason else str(err)) from err
         stage("dns")
     finally:
         probe.close()
@@ -134,6 +138,18 @@ def _wait_for_dns(nodes: Sequence[NodeSite], deadline: float, alive: Callable[[]
     for node in nodes:
         missing = f"cluster DNS does not answer on {node.name}"
         _until(partial(_dns_answers, node), deadline, alive, missing)
+
+
+def _last_warning(probe: ApiProbe) -> str:
+    """What was last said to be wrong with the DNS's own objects, or ""."""
+    body = probe.get("/api/v1/namespaces/kube-system/events", timeout=2.0)
+    events: list[dict[str, Any]] = json.loads(body).get("items") or [] if body is not None else []
+    warnings = [event for event in events if event.get("type") == "Warning"]
+    if not warnings:
+        return ""
+    last = max(warnings, key=lambda event: str(event.get("lastTimestamp") or event.get("eventTime") or ""))
+    about = last["involvedObject"]
+    return f"{about['kind']} {about['name']}: {last['message']}"
 
 
 def _dns_answers(node: NodeSite, wait: float = 0.02) -> bool:
