@@ -12,6 +12,7 @@ person's kubeconfig and other clusters are never touched.
 import asyncio
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -26,6 +27,9 @@ from kubesvc.cluster.ledger import home
 
 Manifest = str | Path | dict[str, Any] | Iterable[dict[str, Any]]
 
+# A failure is shown in the test that asked, not in here (pytest reads this name).
+__tracebackhide__ = True
+
 _UP_TIMEOUT = 60.0
 _MANIFEST_ENDINGS = (".yaml", ".yml", ".json")
 
@@ -34,7 +38,8 @@ class CommandFailed(AssertionError):
     """A command in or about the cluster failed; the message holds its output."""
 
     def __init__(self, argv: list[str], code: int, stdout: str, stderr: str) -> None:
-        super().__init__(f"{' '.join(argv)}: exit code {code}\n{stdout}{stderr}".rstrip())
+        said = "kubesvc " + shlex.join(argv[3:]) if argv[1:3] == ["-m", "kubesvc"] else shlex.join(argv)
+        super().__init__(f"{said}: exit code {code}\n{stdout}{stderr}".rstrip())
         self.code = code
         self.stdout = stdout
         self.stderr = stderr
