@@ -163,8 +163,7 @@ class PodWorker:
 
     def _join(self, sandbox: Sandbox) -> None:
         self.sandbox = sandbox
-        sandbox.on_exit = self._on_exit
-        sandbox.on_lost = self._on_lost
+        sandbox.hear(self._on_exit, self._on_lost)
 
     def _on_exit(self, state: ContainerState) -> None:
         before = self.record.of(state.name).waiting

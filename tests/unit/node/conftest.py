@@ -32,7 +32,8 @@ class FakeSandbox(Sandbox):
 
     def __init__(self) -> None:
         self.lost = False
-        self.on_exit: Callable[[ContainerState], None] = lambda state: None
+        self._unheard: list[ContainerState] = []
+        self.on_exit: Callable[[ContainerState], None] = self._unheard.append
         self.on_lost: Callable[[], None] = lambda: None
         self.started: list[ContainerSpec] = []
         self.signals: list[tuple[str, int]] = []

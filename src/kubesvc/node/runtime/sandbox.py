@@ -20,7 +20,7 @@ class RequestFailed(Exception):
 
 
 class Sandbox:
-    """A connection to a shim; `on_event` hears every `Exited`, `on_lost` that the shim is gone."""
+    """A connection to a shim; whoever is told by `hear` learns of every `Exited`, and that the shim is gone."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
@@ -28,7 +28,8 @@ class Sandbox:
         self._execs: dict[int, asyncio.Future[int]] = {}
         self._next = 0
         self._hello: asyncio.Future[p.Hello] = asyncio.get_running_loop().create_future()
-        self.on_exit: Callable[[p.ContainerState], None] = lambda state: None
+        self._unheard: list[p.ContainerState] = []
+        self.on_exit: Callable[[p.ContainerState], None] = self._unheard.append
         self.on_lost: Callable[[], None] = lambda: None
         self.lost = False
         asyncio.get_running_loop().add_reader(connection.fileno(), self._readable)
@@ -43,6 +44,15 @@ class Sandbox:
         connection.setblocking(False)
         sandbox = cls(connection)
         return sandbox, await sandbox._hello
+
+    def hear(self, on_exit: Callable[[p.ContainerState], None], on_lost: Callable[[], None]) -> None:
+        """Have the news told, first what came since the shim's `Hello`, when nobody listened yet."""
+        self.on_exit, self.on_lost = on_exit, on_lost
+        for state in self._unheard:
+            on_exit(state)
+        self._unheard.clear()
+        if self.lost:
+            on_lost()
 
     def close(self) -> None:
         """Disconnect; the pod goes on."""
