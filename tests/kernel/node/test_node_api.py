@@ -134,7 +134,8 @@ async def test_the_log_of_the_run_before_is_kept(
     world.api.put(pod("crash", container=shell(script)))
     await world.until(lambda: world.container("crash").get("restartCount") == 1)
     async with world.session() as session:
-        now = await (await session.get("/containerLogs/default/crash/main")).text()
+        # Followed: that the run has begun does not mean that it has spoken.
+        now = await (await session.get("/containerLogs/default/crash/main", params={"follow": "true"})).text()
         before = await session.get("/containerLogs/default/crash/main", params={"previous": "true"})
         assert before.status == 200
         text = await before.text()
