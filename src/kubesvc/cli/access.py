@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kubesvc.cli import exits
 from kubesvc.cli.exits import Refusal
 
 if TYPE_CHECKING:
@@ -48,11 +49,18 @@ def kubeconfig_of(args: argparse.Namespace) -> Path:
         return file
     from kubesvc.cluster.ledger import clusters
 
-    found = clusters()
+    try:
+        found = clusters()
+    except PermissionError as err:
+        raise Refusal(
+            f"no kubeconfig at {file}, and this machine's clusters are for root to see",
+            "run it with sudo, or say --kubeconfig",
+            code=exits.PRIVILEGE,
+        ) from err
     if len(found) == 1:
         return _of_cluster(found[0].name)
     raise Refusal(
-        f"no kubeconfig at {file}, and {len(found)} clusters on this machine",
+        f"no kubeconfig at {file}, and {len(found) or 'no'} clusters on this machine",
         "choose one with --cluster" if found else "sudo kubesvc up",
     )
 

@@ -19,6 +19,8 @@ _TOOLS = (
     ("dig", "bind9-dnsutils", "used inside pods by the demo"),
 )
 _INOTIFY = 128
+# MiB
+_SPACE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,7 @@ def _state_home() -> Check:
     directory = home()
     existing = next(path for path in (directory, *directory.parents) if path.exists())
     free = shutil.disk_usage(existing).free // (1024 * 1024)
-    ok = os.access(existing, os.W_OK) and free >= 100
-    fix = "free some space, or point KUBESVC_HOME at another place"
-    return Check(f"a place for state ({directory})", ok, f"{free} MiB free", fix)
+    what = f"a place for state ({directory})"
+    if not os.access(existing, os.W_OK):
+        return Check(what, ok=False, found=f"{existing} is not writable", fix="run it with sudo, or set KUBESVC_HOME")
+    return Check(what, free >= _SPACE, f"{free} MiB free", "free some space, or point KUBESVC_HOME at another place")

@@ -24,7 +24,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     command = args.arguments[1:] if args.arguments[:1] == ["--"] else args.arguments
     if not command:
-        raise Refusal("you must specify at least one command for the container", code=exits.USAGE)
+        raise Refusal("no command to run", "kubesvc exec POD -- COMMAND [ARG...]", code=exits.USAGE)
+    kind, slash, name = args.pod.rpartition("/")
+    if slash and kind not in ("po", "pod", "pods"):
+        raise Refusal(f"{args.pod!r}: want the name of a pod", "kubesvc get pods shows them", code=exits.USAGE)
+    args.pod = name
     return asyncio.run(_run(args, command))
 
 
@@ -38,7 +42,7 @@ async def _run(args: argparse.Namespace, command: list[str]) -> int:
     query += [("stdin", "true")] if args.stdin else []
     query += [("tty", "true")] if tty else []
     query += [("container", args.container)] if args.container else []
-    path = PODS.path(namespace_of(args), args.pod.removeprefix("pod/"), "exec")
+    path = PODS.path(namespace_of(args), args.pod, "exec")
     async with connect(args) as client:
         transport = client.transport
         assert isinstance(transport, HttpTransport)

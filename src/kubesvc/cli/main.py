@@ -22,7 +22,15 @@ class _Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `kubesvc` with these arguments (default: the process's) and return the exit code."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _main(list(sys.argv[1:] if argv is None else argv))
+    except BrokenPipeError:
+        # The reader has seen enough; nothing more can be written, not even at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return exits.FAILED
+
+
+def _main(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         return _help(arguments[1:])
     if arguments[0] == "--version":
@@ -72,9 +80,7 @@ def run_command(command: Command, arguments: Sequence[str]) -> int:
         sys.stdout.flush()
         return int(code)
     except BrokenPipeError:
-        # The reader has seen enough; nothing more can be written, not even at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return exits.FAILED
+        raise
     except KeyboardInterrupt:
         say("interrupted")
         return exits.INTERRUPTED
@@ -93,7 +99,7 @@ def run_command(command: Command, arguments: Sequence[str]) -> int:
 
 def _help(rest: Sequence[str]) -> int:
     if not rest:
-        print(overview())
+        print(overview(), flush=True)
         return exits.SUCCESS
     command = find_command(" ".join(rest[:2])) or find_command(rest[0])
     if command is None:

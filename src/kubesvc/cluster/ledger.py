@@ -139,11 +139,13 @@ class StateDirectory:
         return self.root / "nodes" / f"{node}.proxy-ready"
 
     def read(self) -> Ledger | None:
-        """The ledger, or None when the cluster does not exist. Raises StateError on a strange file."""
+        """The ledger, or None when the cluster does not exist. Raises StateError on a strange file, PermissionError."""
         try:
             text = self.ledger_file.read_text()
         except FileNotFoundError:
             return None
+        except PermissionError:
+            raise
         except OSError as err:
             raise StateError(f"{self.ledger_file}: {err.strerror}") from err
         return _parse(text, self.ledger_file)
@@ -163,12 +165,12 @@ class StateDirectory:
 
 
 def clusters() -> list[Ledger]:
-    """All clusters of this machine that have a readable ledger, by name."""
+    """All clusters of this machine that have a readable ledger, by name. Raises PermissionError."""
     found = []
-    for path in sorted(home().glob("*/ledger.json")):
+    for name in cluster_names():
         # One unreadable ledger costs that cluster, not the others.
         with suppress(StateError):
-            ledger = StateDirectory(path.parent.name).read()
+            ledger = StateDirectory(name).read()
             if ledger is not None:
                 found.append(ledger)
     return found
