@@ -20,5 +20,12 @@ def test_a_namespaces_whole_root_is_no_chroot() -> None:
 
 
 def test_a_part_of_a_namespaces_root_is_a_chroot(tmp_path: Path) -> None:
-    script = 'mount --rbind / "$0" && exec chroot "$0" "$@"'
-    assert ask("unshare", "--mount", "sh", "-c", script, str(tmp_path)) == "True\n"
+    script = """
+        mount -t tmpfs none "$0"
+        for entry in /*; do
+            if [ -L "$entry" ]; then cp -P "$entry" "$0"; elif [ -d "$entry" ]; then
+                mkdir "$0$entry" && mount --rbind "$entry" "$0$entry"; fi
+        done
+        exec chroot "$0" "$@"
+    """
+    assert ask("unshare", "--mount", "sh", "-euc", script, str(tmp_path)) == "True\n"
