@@ -182,6 +182,10 @@ class Histogram(_Metric):
             yield f"{self.name}_count{self._labelled(values)} {total}"
 
 
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+"""The content type of what `Registry.render` gives."""
+
+
 class Registry:
     """The metrics of one process."""
 

@@ -8,7 +8,7 @@ from kubesvc.api.status import ServiceUnavailable
 from kubesvc.apiserver import discovery, openapi, refusals
 from kubesvc.apiserver.answers import Answer, of_document, plain
 from kubesvc.apiserver.request import Call
-from kubesvc.observe import Registry
+from kubesvc.observe import METRICS_TYPE, Registry
 
 MAJOR, MINOR, VERSION = "1", "36", "v1.36.0+kubesvc"
 Check = Callable[[], bool]
@@ -36,7 +36,7 @@ class SystemPaths:
         if path == "/version":
             return of_document(version())
         if path == "/metrics":
-            return Answer(self._metrics.render(), content_type="text/plain; version=0.0.4; charset=utf-8")
+            return Answer(self._metrics.render(), content_type=METRICS_TYPE)
         head, _, check = path[1:].partition("/")
         if head in ("healthz", "livez", "readyz"):
             return self._health(head, check, verbose="verbose" in call.query)

@@ -6,21 +6,20 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from kubesvc.aio.clock import SystemClock
+from kubesvc.aio.pages import Page, serve_pages
 from kubesvc.client.rest import Client
 from kubesvc.dns.answering import Answering, InProcess
 from kubesvc.dns.corefile import CorefileError, read_corefile
 from kubesvc.dns.crew import Crew
 from kubesvc.dns.feed import Feed, FeedOptions
-from kubesvc.dns.http import Page, serve_pages
 from kubesvc.dns.metrics import FeedCounts, render
 from kubesvc.dns.options import DnsOptions
 from kubesvc.dns.rows import Row
-from kubesvc.observe import log
+from kubesvc.observe import METRICS_TYPE, log
 
 __all__ = ["DnsOptions", "run"]
 
 _log = log("dns")
-_METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 async def run(options: DnsOptions, *, client: Client | None = None) -> None:
@@ -142,7 +141,7 @@ class Server:
 
     async def _metrics_page(self) -> Page:
         feed = FeedCounts(self.feed.silence, self.feed.bad_objects, self.answering.ready)
-        return Page(200, render(await self.answering.counts(), feed), _METRICS_TYPE)
+        return Page(200, render(await self.answering.counts(), feed), METRICS_TYPE)
 
 
 def _connect(options: DnsOptions) -> Client:

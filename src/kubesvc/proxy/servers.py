@@ -1,11 +1,13 @@
 """The proxy's HTTP: /healthz, /livez, /metrics, /proxyMode, /configz, and Services' health-check ports."""
 
+import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
 
-from aiohttp import web
-
+from kubesvc.aio import pages
+from kubesvc.aio.pages import ANY_PATH, Page, port_of, serve_pages, split_address
+from kubesvc.observe import METRICS_TYPE
 from kubesvc.proxy.health import health_check_answer
 from kubesvc.proxy.model import HealthCheck
 
@@ -13,34 +15,30 @@ Answer = tuple[int, dict[str, str], bytes]
 Handler = Callable[[], Answer]
 
 JSON = {"Content-Type": "application/json"}
-TEXT = {"Content-Type": "text/plain; charset=utf-8"}
-METRICS = {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
+TEXT = {"Content-Type": pages.TEXT}
+METRICS = {"Content-Type": METRICS_TYPE}
 
 
 class HttpServer:
     """A few GET paths on one address."""
 
-    def __init__(self, bind: str, routes: dict[str, Handler]) -> None:
-        host, _, port = bind.rpartition(":")
-        self._host, self._port = host.strip("[]"), int(port)
-        application = web.Application()
-        for path, handler in routes.items():
-            application.router.add_get(path, _adapt(handler))
-        self._runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=0.1)
+    def __init__(self, bind: str, routes: Mapping[str, Handler]) -> None:
+        self._host, self._port = split_address(bind)
+        self._pages = {path: _page(handler) for path, handler in routes.items()}
+        self._server: asyncio.Server | None = None
 
     @property
     def port(self) -> int:
         """The port it listens on, also where 0 was asked for."""
-        return int(self._runner.addresses[0][1])
+        return port_of(self._server) if self._server else self._port
 
     async def start(self) -> None:
         """Begin to answer; raises OSError when the address is taken."""
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, self._host or None, self._port)
-        await site.start()
+        self._server = await serve_pages(self._host, self._port, self._pages)
 
     async def stop(self) -> None:
-        await self._runner.cleanup()
+        if self._server:
+            self._server.close()
 
 
 class HealthCheckServers:
@@ -58,7 +56,7 @@ class HealthCheckServers:
         for port in self._servers.keys() - self._checks.keys():
             await self._servers.pop(port).stop()
         for port in self._checks.keys() - self._servers.keys():
-            server = HttpServer(f":{port}", {"/{path:.*}": lambda port=port: self._answer(port)})  # type: ignore[misc]
+            server = HttpServer(f":{port}", {ANY_PATH: lambda port=port: self._answer(port)})  # type: ignore[misc]
             try:
                 await server.start()
             except OSError as err:
@@ -83,9 +81,9 @@ def timestamps(healthy: bool, updated: datetime | None) -> Answer:
     return 200 if healthy else 503, JSON, json.dumps(body).encode()
 
 
-def _adapt(handler: Handler) -> Callable[[web.Request], Awaitable[web.Response]]:
-    async def handle(_: web.Request) -> web.Response:
+def _page(handler: Handler) -> Callable[[], Awaitable[Page]]:
+    async def page() -> Page:
         status, headers, body = handler()
-        return web.Response(status=status, headers=headers, body=body)
+        return Page(status, body, headers=headers)
 
-    return handle
+    return page

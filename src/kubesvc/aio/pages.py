@@ -1,0 +1,75 @@
+"""A few read-only HTTP pages of a component: health, metrics. One request a connection, no library."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
+from typing import NamedTuple
+
+TEXT = "text/plain; charset=utf-8"
+ANY_PATH = "*"
+"""The key of the page for every path that has none of its own."""
+
+_REQUEST_SECONDS = 5.0
+_LONGEST_HEAD = 16 << 10
+
+
+class Page(NamedTuple):
+    """One answer of a page."""
+
+    status: int
+    body: bytes
+    content_type: str = TEXT
+    headers: Mapping[str, str] | None = None
+
+
+Pages = Mapping[str, Callable[[], Awaitable[Page]]]
+
+
+async def serve_pages(host: str | None, port: int, pages: Pages) -> asyncio.Server:
+    """Serve `pages` by path until the returned server is closed; raises OSError when the port is taken.
+
+    `host` None is every address of either family.
+    """
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            async with asyncio.timeout(_REQUEST_SECONDS):
+                request = await reader.readuntil(b"\r\n\r\n")
+                writer.write(await _respond(request, pages))
+                await writer.drain()
+        except (TimeoutError, OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            pass  # a client that went away or never asked has nothing to be told
+        finally:
+            writer.close()
+
+    return await asyncio.start_server(handle, host, port, limit=_LONGEST_HEAD)
+
+
+def port_of(server: asyncio.Server) -> int:
+    """The port it listens on, also where 0 was asked for."""
+    return int(server.sockets[0].getsockname()[1])
+
+
+def split_address(bind: str) -> tuple[str | None, int]:
+    """`host:port`, `[::1]:port` or `:port` as `serve_pages` takes them. Raises ValueError."""
+    host, _, port = bind.rpartition(":")
+    return host.strip("[]") or None, int(port)
+
+
+async def _respond(request: bytes, pages: Pages) -> bytes:
+    method, path, *_ = [*request.split(b"\r\n", 1)[0].decode("latin-1").split(" "), "", ""]
+    page = pages.get(path.partition("?")[0]) or pages.get(ANY_PATH)
+    if page is None:
+        answer = Page(404, b"not found\n")
+    elif method not in ("GET", "HEAD"):
+        answer = Page(405, b"method not allowed\n")
+    else:
+        answer = await page()
+    headers = {
+        "Content-Type": answer.content_type,
+        "Content-Length": str(len(answer.body)),
+        "Connection": "close",
+        **(answer.headers or {}),
+    }
+    lines = [f"HTTP/1.1 {answer.status} {HTTPStatus(answer.status).phrase}", *(f"{k}: {v}" for k, v in headers.items())]
+    return "\r\n".join([*lines, "", ""]).encode() + (b"" if method == "HEAD" else answer.body)

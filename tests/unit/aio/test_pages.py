@@ -1,0 +1,52 @@
+"""Small HTTP pages: found by path, GET and HEAD only, one request a connection."""
+
+import asyncio
+
+import pytest
+
+from kubesvc.aio.pages import ANY_PATH, Page, Pages, port_of, serve_pages, split_address
+
+
+async def _weight() -> Page:
+    return Page(503, b"{}", "application/json", {"X-Weight": "0"})
+
+
+async def ask(pages: Pages, request: str) -> tuple[str, str]:
+    """Status line with headers, and body."""
+    server = await serve_pages("127.0.0.1", 0, pages)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port_of(server))
+    writer.write(f"{request} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    head, _, body = (await reader.read()).decode().partition("\r\n\r\n")
+    writer.close()
+    await writer.wait_closed()
+    server.close()
+    return head, body
+
+
+async def test_a_page_says_its_status_type_and_headers() -> None:
+    head, body = await ask({"/": _weight}, "GET /?verbose")
+    assert head.split("\r\n") == [
+        "HTTP/1.1 503 Service Unavailable", "Content-Type: application/json", "Content-Length: 2",
+        "Connection: close", "X-Weight: 0",
+    ]  # fmt: skip
+    assert body == "{}"
+
+
+@pytest.mark.parametrize(
+    ("request_line", "code"), [("GET /other", "404"), ("POST /", "405"), ("HEAD /", "503"), ("nonsense", "404")]
+)
+async def test_what_is_no_page_is_refused(request_line: str, code: str) -> None:
+    head, body = await ask({"/": _weight}, request_line)
+    assert head.split(" ")[1] == code
+    assert (body == "") == request_line.startswith("HEAD")
+
+
+async def test_one_page_may_stand_for_every_path() -> None:
+    head, _ = await ask({ANY_PATH: _weight}, "GET /whatever")
+    assert head.startswith("HTTP/1.1 503 ")
+
+
+def test_addresses_are_host_and_port() -> None:
+    assert split_address("127.0.0.1:80") == ("127.0.0.1", 80)
+    assert split_address("[::1]:80") == ("::1", 80)
+    assert split_address(":80") == (None, 80)
