@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from kubesvc.testing.cluster import Cluster
+from kubesvc.testing.machine import snapshot
 
 Eventually = Callable[[Callable[[], Any]], Any]
 
@@ -91,17 +92,44 @@ def test_a_killed_role_comes_back_and_nothing_is_lost(role: str, cluster: Cluste
     assert pod["status"]["containerStatuses"][0]["restartCount"] == 0
 
 
-def test_after_kill_nine_of_the_supervisor_up_repairs_without_stopping_anything(
+def test_a_killed_supervisor_comes_back_and_goes_on_with_what_runs(cluster: Cluster, eventually: Eventually) -> None:
+    before = pids(cluster)
+    connection = eventually(lambda: connect(address_of(cluster)))
+    with connection:
+        kill(before["supervisor"])
+        eventually(lambda: pids(cluster)["supervisor"] not in (0, before["supervisor"]) and cluster.status()["ready"])
+        assert ask(connection) == "echo"
+        after = pids(cluster)
+        assert {**after, "supervisor": 0} == {**before, "supervisor": 0}
+        # The adopted roles are watched as the old ones were.
+        kill(after["apiserver"])
+        eventually(lambda: pids(cluster)["apiserver"] not in (0, after["apiserver"]) and cluster.status()["ready"])
+        assert ask(connection) == "echo"
+
+
+def test_a_killed_keeper_comes_back_and_keeps_the_supervisor(cluster: Cluster, eventually: Eventually) -> None:
+    before = pids(cluster)
+    kill(before["keeper"])
+    eventually(lambda: pids(cluster)["keeper"] not in (0, before["keeper"]))
+    kill(before["supervisor"])
+    eventually(lambda: pids(cluster)["supervisor"] not in (0, before["supervisor"]) and cluster.status()["ready"])
+
+
+def test_after_kill_nine_of_supervisor_and_keeper_up_repairs_without_stopping_anything(
     cluster: Cluster, eventually: Eventually
 ) -> None:
     before = pids(cluster)
-    kill(before["supervisor"])
+    both = ["supervisor", "keeper"]
+    for role in both:
+        # Neither gets the time to start the other.
+        os.kill(before[role], signal.SIGSTOP)
+    for role in both:
+        kill(before[role])
     eventually(lambda: not cluster.status()["ready"])
     cluster.kubesvc("up", "--name", cluster.name, "--kubeconfig", str(cluster.kubeconfig))
     after = pids(cluster)
-    assert after["supervisor"] not in (0, before["supervisor"])
+    assert not {after[role] for role in both} & {0, *before.values()}
     assert {role: after[role] for role in ROLES} == {role: before[role] for role in ROLES}
-    # The adopted roles are watched as the old ones were.
     kill(after["apiserver"])
     eventually(lambda: pids(cluster)["apiserver"] not in (0, after["apiserver"]) and cluster.status()["ready"])
 
@@ -124,3 +152,16 @@ def test_after_kill_nine_of_everything_up_brings_the_cluster_back_with_its_objec
             return ask(connection) == "echo"
 
     eventually(answers)
+
+
+def test_nothing_comes_back_after_down(eventually: Eventually) -> None:
+    cluster = Cluster()
+    before = snapshot(cluster.name, mark=f"KUBESVC_TEST_CLUSTER={cluster.name}")
+    with cluster:
+        first = pids(cluster)["supervisor"]
+        kill(first)
+        eventually(lambda: pids(cluster)["supervisor"] not in (0, first))
+        # `down` meets a keeper that is about to act.
+        kill(pids(cluster)["supervisor"])
+        cluster.down()
+        assert not before.differences(snapshot(cluster.name, mark=f"KUBESVC_TEST_CLUSTER={cluster.name}"))

@@ -13,8 +13,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from kubesvc.cluster.launch import supervisor_alive
     from kubesvc.cluster.ledger import StateDirectory, broken_clusters, clusters
+    from kubesvc.cluster.records import supervisor_alive
 
     found = clusters()
     for name in broken_clusters():

@@ -1,18 +1,15 @@
 """Fork a role of the cluster: into its namespace, with its log, without anything of the parent's."""
 
-import asyncio
 import gc
 import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from kubesvc import observe
-from kubesvc.aio.runner import run_until_signal
 from kubesvc.linux import libc, netns
 
 _HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGUSR1)
@@ -22,13 +19,14 @@ _HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal
 class Role:
     """One long-running part of a cluster.
 
-    `main` makes its coroutine inside the child; `fingerprint` changes when the role has to be
-    started anew to follow the ledger. `keeps` are descriptors of the parent that the child goes on using.
+    `main` is the child's whole life; it runs inside `namespace` ("": the host's). `fingerprint` changes when
+    the role has to be started anew to follow the ledger. `keeps` are descriptors of the parent that the child
+    goes on using.
     """
 
     name: str
     namespace: str
-    main: Callable[[], Coroutine[Any, Any, None]]
+    main: Callable[[], None]
     fingerprint: str = ""
     keeps: tuple[int, ...] = ()
 
@@ -64,11 +62,12 @@ def _leave_parent(log: Path, directory: Path, close: Sequence[int]) -> None:
 
 def _run(role: Role) -> None:
     libc.name_process(f"ksv-{role.name}")
-    descriptor = netns.open_netns(role.namespace)
-    libc.setns(descriptor, libc.CLONE_NEWNET)
-    os.close(descriptor)
+    if role.namespace:
+        descriptor = netns.open_netns(role.namespace)
+        libc.setns(descriptor, libc.CLONE_NEWNET)
+        os.close(descriptor)
     observe.configure(role.name, os.environ.get("KUBESVC_LOG_LEVEL", "info"))
-    asyncio.run(run_until_signal(role.main(), name=role.name))
+    role.main()
 
 
 def redirect_output(log: Path) -> None:

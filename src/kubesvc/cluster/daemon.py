@@ -14,6 +14,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import NoReturn
 
 from kubesvc.cluster.addresses import NoFreeNetwork
 from kubesvc.cluster.ledger import ClusterError, Ledger, StateDirectory
@@ -31,21 +32,39 @@ def daemonise(state: StateDirectory, claims: Sequence[int]) -> int:
     """
     reading, writing = os.pipe()
     middle = os.fork()
-    if middle:
-        os.close(writing)
-        os.waitpid(middle, 0)
-        os.read(reading, len(_LOCKED))
-        return reading
-    os.setsid()
-    if os.fork():
-        os._exit(0)
+    if middle == 0:
+        os.setsid()
+        if os.fork():
+            os._exit(0)
+        os.close(reading)
+        _be_supervisor(state, writing, claims)
+    os.close(writing)
+    os.waitpid(middle, 0)
+    os.read(reading, len(_LOCKED))
+    return reading
+
+
+def _succeed(state: StateDirectory, claims: Sequence[int]) -> int:
+    """Fork a new supervisor from the keeper; a pidfd of it, once it holds its lock or has ended."""
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.setsid()
+        os.close(reading)
+        _be_supervisor(state, writing, claims)
+    os.close(writing)
+    os.read(reading, len(_LOCKED))
+    os.close(reading)
+    return os.pidfd_open(pid)
+
+
+def _be_supervisor(state: StateDirectory, report: int, claims: Sequence[int]) -> NoReturn:
     status = 1
     try:
-        os.close(reading)
-        _supervise(state, writing, claims)
+        _supervise(state, report, claims)
         status = 0
     except BaseException as err:
-        _tell_failure(writing, err)
+        _tell_failure(report, err)
     finally:
         os._exit(status)
 
@@ -63,6 +82,9 @@ def _supervise(state: StateDirectory, report: int, claims: Sequence[int]) -> Non
     _prepare(state, ledger)
 
     from kubesvc import observe
+    from kubesvc.cluster.children import Role
+    from kubesvc.cluster.keeper import keep
+    from kubesvc.cluster.records import KEEPER
     from kubesvc.cluster.roles import compose
     from kubesvc.cluster.supervisor import Supervisor
     from kubesvc.linux import libc
@@ -71,8 +93,10 @@ def _supervise(state: StateDirectory, report: int, claims: Sequence[int]) -> Non
     libc.prctl(_PR_SET_NAME, b"ksv-supervisor")
     libc.prctl(_PR_SET_CHILD_SUBREAPER, 1)
     sockets = _take_api_sockets(state, ledger)
-    held = [lock, report, *claims, *(listener.fileno() for listener in sockets)]
-    supervisor = Supervisor(state, lambda: compose(state, _reread(state), sockets), held=held)
+    myself = os.pidfd_open(os.getpid())
+    held = [lock, report, myself, *claims, *(listener.fileno() for listener in sockets)]
+    keeper = Role(KEEPER, "", lambda: keep(state, myself, lambda: _succeed(state, claims)), keeps=(myself, *claims))
+    supervisor = Supervisor(state, lambda: (*compose(state, _reread(state), sockets), keeper), held=held)
     supervisor.adopt()
     supervisor.follow()
     supervisor.release(report)
@@ -156,7 +180,10 @@ def _close_others(keep: Sequence[int]) -> None:
 
 
 def _tell_failure(report: int, err: BaseException) -> None:
+    from kubesvc.observe import log
+
     hint = err.hint if isinstance(err, ClusterError) else ""
+    log("supervisor").error("cannot start", error=err, hint=hint)
     if not isinstance(err, ClusterError | NoFreeNetwork | OSError):
         traceback.print_exc(file=sys.stderr)
         hint = "this is a defect; its traceback is in the log: kubesvc logs supervisor"

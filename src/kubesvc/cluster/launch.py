@@ -1,12 +1,10 @@
 """`up`: make a cluster, or repair one, and leave a supervisor behind."""
 
-import fcntl
 import json
 import os
 import select
 import signal
 import socket
-import struct
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -24,13 +22,11 @@ from kubesvc.cluster.ledger import (
     locked_home,
     remove_empty_home,
 )
-from kubesvc.cluster.records import SUPERVISOR, running
+from kubesvc.cluster.records import SUPERVISOR, running, supervisor_alive
 from kubesvc.cluster.topology import MAX_NODES, check_name
 from kubesvc.linux.mounts import is_chroot
 
 _LEAST_SPACE = 2 << 20
-# struct flock of Linux where off_t has 64 bits.
-_FLOCK = "hhqqi"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +61,7 @@ def launch(wanted: Wanted) -> Launched:
             _check_same(ledger, wanted)
             if supervisor_alive(state):
                 return Launched(ledger, state, report=-1, created=False)
+            _end_keepers(state)
         try:
             _claim_name(claims, state.name)
             if ledger is None:
@@ -92,21 +89,6 @@ def switch_load_balancer(name: str, *, on: bool) -> tuple[Ledger, bool]:
             raise ClusterError(f"the supervisor of cluster {name!r} is not running", f"sudo kubesvc up --name {name}")
         os.kill(supervisor.pid, signal.SIGHUP)
     return ledger, True
-
-
-def supervisor_alive(state: StateDirectory) -> bool:
-    """Whether a supervisor holds its lock; the kernel lets go of it however the process ends."""
-    try:
-        descriptor = os.open(state.supervisor_lock, os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
-    try:
-        # Asked for, not tried: a lock taken for a moment could meet a supervisor that is just starting.
-        asked = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
-        kind = struct.unpack(_FLOCK, fcntl.fcntl(descriptor, fcntl.F_GETLK, asked))[0]
-    finally:
-        os.close(descriptor)
-    return bool(kind != fcntl.F_UNLCK)
 
 
 def begun(state: StateDirectory) -> bool:
@@ -143,6 +125,12 @@ def read_report(descriptor: int, *, timeout: float) -> bool:
         return True
     document = json.loads(said)
     raise ClusterError(document["error"], document.get("hint", ""))
+
+
+def _end_keepers(state: StateDirectory) -> None:
+    from kubesvc.cluster.keeper import end_keepers
+
+    end_keepers(state)
 
 
 def _claim_name(claims: Claims, name: str) -> None:

@@ -1,12 +1,19 @@
 """The record of a cluster's processes: who runs, so that a new supervisor and `status` find them."""
 
+import fcntl
 import json
+import os
+import struct
 from dataclasses import asdict, dataclass
 
 from kubesvc.cluster.ledger import StateDirectory
 from kubesvc.cluster.processes import Process
 
 SUPERVISOR = "supervisor"
+KEEPER = "keeper"
+
+# struct flock of Linux where off_t has 64 bits.
+_FLOCK = "hhqqi"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +46,21 @@ def running(state: StateDirectory) -> dict[str, Record]:
     except (OSError, ValueError, TypeError, AttributeError, KeyError):
         return {}
     return {name: record for name, record in records.items() if record.process.alive()}
+
+
+def supervisor_alive(state: StateDirectory) -> bool:
+    """Whether a supervisor holds its lock; the kernel lets go of it however the process ends."""
+    try:
+        descriptor = os.open(state.supervisor_lock, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        # Asked for, not tried: a lock taken for a moment could meet a supervisor that is just starting.
+        asked = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+        kind = struct.unpack(_FLOCK, fcntl.fcntl(descriptor, fcntl.F_GETLK, asked))[0]
+    finally:
+        os.close(descriptor)
+    return bool(kind != fcntl.F_UNLCK)
 
 
 def _parse(entry: dict[str, object]) -> Record:

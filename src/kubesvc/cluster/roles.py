@@ -4,11 +4,12 @@ The packages of the roles are imported inside the children: their memory and the
 to the one process that uses them, while what all share has been imported by the parent before.
 """
 
+import asyncio
 import socket
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from kubesvc.aio.runner import run_all
+from kubesvc.aio.runner import run_all, run_until_signal
 from kubesvc.cluster import identities
 from kubesvc.cluster.children import Role
 from kubesvc.cluster.ledger import Ledger, StateDirectory
@@ -60,8 +61,8 @@ def compose(state: StateDirectory, ledger: Ledger, sockets: tuple[socket.socket,
     """All roles of the cluster; the order is the order in which they start."""
     router = ledger.topology.router_netns
     return (
-        Role(API_SERVER, router, _api_server(state, ledger, sockets), keeps=tuple(s.fileno() for s in sockets)),
-        Role("controllers", router, _controllers(state, ledger), fingerprint=_pool(ledger)),
+        _role(API_SERVER, router, _api_server(state, ledger, sockets), keeps=tuple(s.fileno() for s in sockets)),
+        _role("controllers", router, _controllers(state, ledger), fingerprint=_pool(ledger)),
         *(role for node in ledger.topology.nodes for role in _node_roles(state, ledger, node)),
     )
 
@@ -73,9 +74,18 @@ def role_places(ledger: Ledger) -> dict[str, str]:
 
 def _node_roles(state: StateDirectory, ledger: Ledger, node: NodeSite) -> tuple[Role, ...]:
     return (
-        Role(f"{node.name}.agent", node.netns, _agent(state, ledger, node)),
-        Role(f"{node.name}.proxy", node.netns, _proxy(state, ledger, node), fingerprint=ledger.proxy_mode),
+        _role(f"{node.name}.agent", node.netns, _agent(state, ledger, node)),
+        _role(f"{node.name}.proxy", node.netns, _proxy(state, ledger, node), fingerprint=ledger.proxy_mode),
     )
+
+
+def _role(name: str, namespace: str, main: Main, *, fingerprint: str = "", keeps: tuple[int, ...] = ()) -> Role:
+    """A role that is an event loop, from `main`, which makes its coroutine, until SIGTERM."""
+
+    def serve() -> None:
+        asyncio.run(run_until_signal(main(), name=name))
+
+    return Role(name, namespace, serve, fingerprint=fingerprint, keeps=keeps)
 
 
 def _api_server(state: StateDirectory, ledger: Ledger, sockets: tuple[socket.socket, ...]) -> Main:

@@ -6,7 +6,7 @@ from kubesvc.cluster.ledger import StateDirectory
 from kubesvc.cluster.network import cluster_namespaces
 from kubesvc.cluster.processes import find_members, proportional_memory
 from kubesvc.cluster.readiness import is_ready
-from kubesvc.cluster.records import SUPERVISOR, running
+from kubesvc.cluster.records import KEEPER, SUPERVISOR, running
 from kubesvc.cluster.roles import role_places
 from kubesvc.cluster.topology import check_name
 
@@ -18,7 +18,7 @@ def cluster_status(name: str) -> dict[str, Any] | None:
     if ledger is None:
         return None
     alive = running(state)
-    places = {SUPERVISOR: "host", **role_places(ledger)}
+    places = {SUPERVISOR: "host", KEEPER: "host", **role_places(ledger)}
     components = [
         {
             "name": role,

@@ -210,5 +210,5 @@ class Supervisor:
                 os.truncate(path, 0)
 
 
-async def _never() -> None:
+def _never() -> None:
     raise AssertionError("an adopted role is never started from here")
