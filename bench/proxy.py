@@ -21,18 +21,16 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from ipaddress import IPv4Address
 from pathlib import Path
 
 from bench.parts import proxy_feed, proxy_path
 from bench.parts.proxy_kernel import DELETED_TABLE, NEW_TABLE, Monitor, cpu_seconds, get, memory_mib, metric
+from bench.parts.proxy_processes import API_PORT, ENDPOINTS, HEALTH_PORT, METRICS_PORT, Feed, Proxy
 
 from kubesvc.linux.nft_elements import ElementSocket
 
-ENDPOINTS = 10
 SAMPLES = {"nftables": 300, "iptables": 60}
-NODE, NODE_ADDRESS = "node-0", "10.89.0.11"
-API_PORT, HEALTH_PORT, METRICS_PORT = 6400, 10256, 10249
+NODE_ADDRESS = "10.89.0.11"
 PAIRS, SECONDS = 100, 0.05
 BURST = 1000
 PEER_BUDGET_SECONDS = 120.0
@@ -49,66 +47,6 @@ def figure(name: str, value: float, unit: str, target: str = "") -> None:
         met = value <= float(bound) if sign == "<=" else value >= float(bound)
         line += f" target {target} {'met' if met else 'MISSED'}"
     print(line, flush=True)
-
-
-class Feed:
-    """The API server's process."""
-
-    def __init__(self, services: int) -> None:
-        script = proxy_feed.__file__
-        self._process = subprocess.Popen(
-            [sys.executable, script, str(API_PORT), str(services), str(ENDPOINTS), NODE],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        self._fresh = IPv4Address("10.200.0.0")
-        self._answer()
-
-    def change(self, service: int) -> tuple[int, bytes]:
-        """Replace one endpoint's address: the nanosecond of the event, and the new address."""
-        self._fresh += 1
-        return self._say(f"change {service} {self._fresh}"), self._fresh.packed
-
-    def burst(self, count: int) -> tuple[int, bytes]:
-        """Replace an endpoint of each of `count` Services; the last one's new address."""
-        first = self._fresh + 1
-        self._fresh += count
-        return self._say(f"burst {count} {first}"), self._fresh.packed
-
-    def close(self) -> None:
-        self._process.kill()
-        self._process.wait()
-
-    def _say(self, line: str) -> int:
-        assert self._process.stdin is not None
-        self._process.stdin.write(line + "\n")
-        self._process.stdin.flush()
-        return int(self._answer())
-
-    def _answer(self) -> str:
-        assert self._process.stdout is not None
-        return self._process.stdout.readline()
-
-
-class Proxy:
-    """A proxy's process, ours or the peer's: started at once, its rules stay when it ends."""
-
-    def __init__(self, mode: str, kubeconfig: Path, peer: str = "") -> None:
-        common = [
-            "--kubeconfig", str(kubeconfig), "--hostname-override", NODE, "--proxy-mode", mode,
-            "--cluster-cidr", "10.1.0.0/16", "--healthz-bind-address", f"127.0.0.1:{HEALTH_PORT}",
-            "--metrics-bind-address", f"127.0.0.1:{METRICS_PORT}",
-        ]  # fmt: skip
-        ours = [sys.executable, "-m", "kubesvc.cli.main", "proxy", "--log-level", "error"]
-        self.began = time.monotonic()
-        self._process = subprocess.Popen(
-            [*([peer, "--conntrack-max-per-core", "0"] if peer else ours), *common],
-            stderr=subprocess.DEVNULL if peer else None,
-        )
-        self.pid = self._process.pid
-
-    def close(self) -> None:
-        self._process.terminate()
-        self._process.wait()
 
 
 class Loaded:
