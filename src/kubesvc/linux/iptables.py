@@ -78,7 +78,13 @@ class Iptables:
         process = await asyncio.create_subprocess_exec(
             *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
         )
-        output, errors = await process.communicate(text.encode())
+        try:
+            output, errors = await process.communicate(text.encode())
+        except asyncio.CancelledError:
+            # Tables are committed whole or not at all, so that it may be killed; but it has to be waited for.
+            process.kill()
+            await process.communicate()
+            raise
         if process.returncode:
             raise IptablesError(_explain(self._base, errors.decode(errors="replace")))
         return output.decode()

@@ -17,7 +17,7 @@ from kubesvc.linux.nft_codec import ElementCodec, Field, Item, SetType
 __all__ = ["Element", "ElementSocket", "Field", "Item", "SetType", "TableInfo", "read_generation"]
 
 SUBSYSTEM = 10
-_FAMILIES = {"ip": socket.AF_INET, "ip6": socket.AF_INET6}
+FAMILIES = {"ip": socket.AF_INET, "ip6": socket.AF_INET6}
 _GETTABLE, _DELTABLE, _GETCHAIN, _GETRULE, _NEWSETELEM, _GETSETELEM, _DELSETELEM, _GETGEN = (
     SUBSYSTEM << 8 | command for command in (1, 2, 4, 7, 12, 13, 14, 16)
 )
@@ -46,7 +46,7 @@ class ElementSocket(NfnetlinkSocket):
 
     def __init__(self, family: str, table: str) -> None:
         super().__init__()
-        self._family = _FAMILIES[family]
+        self._family = FAMILIES[family]
         self._table = table
         self._what = f"table {family} {table}"
         self._codecs: dict[SetType, ElementCodec] = {}

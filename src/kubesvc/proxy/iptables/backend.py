@@ -17,13 +17,14 @@ from kubesvc.proxy.backend import BackendError, SyncReport
 from kubesvc.proxy.iptables import names
 from kubesvc.proxy.iptables.compile import NO_RULES, PortRules, compile_port
 from kubesvc.proxy.iptables.restore import TABLES, Restore, cleanup_restore, full_restore, partial_restore
+from kubesvc.proxy.iptables.shape import is_as_planned
 from kubesvc.proxy.iptables.static import fixed_rules
 from kubesvc.proxy.model import Family, PortPlan, ServicePortName
 from kubesvc.proxy.rules import RuleSettings
 
 _BE_LIBERAL = Path("/proc/sys/net/netfilter/nf_conntrack_tcp_be_liberal")
-_CHECK_SHARE = 50
-"""How many times longer than a check the pause after it is."""
+_CHECK_SHARE = {False: 50, True: 5}
+"""How many times longer than a check the pause after it is, without and with nftables' word that something changed."""
 
 
 class IptablesBackend:
@@ -76,19 +77,19 @@ class IptablesBackend:
     def intact(self) -> bool:
         """Where iptables keeps its rules in nftables, a look at its generation is all that is needed.
 
-        Else the nat table is saved, the more rarely the longer that takes.
+        Else the tables are saved and compared, the more rarely the longer that takes.
         """
         generation = read_generation(self._netlink) if self._netlink else 0
         if self._netlink and generation == self._generation:
             return True
-        if not self._netlink and time.monotonic() < self._next_check:
+        if time.monotonic() < self._next_check:
             return True
         began = time.monotonic()
-        lines = self._iptables.save_now("nat")
-        self._next_check = time.monotonic() + _CHECK_SHARE * (time.monotonic() - began)
+        saved = {table: self._iptables.save_now(table) for table in TABLES}
+        self._next_check = time.monotonic() + _CHECK_SHARE[self._netlink is not None] * (time.monotonic() - began)
         self._generation = generation
-        jumps = any(line.startswith("-A PREROUTING") and line.endswith(names.SERVICES) for line in lines)
-        return jumps and sum(line.startswith(f"-A {names.SERVICES} ") for line in lines) >= self._portals
+        fixed = fixed_rules(self._settings, tcp_be_liberal=_tcp_be_liberal())
+        return is_as_planned(self._rules.values(), fixed, saved)
 
     def close(self) -> None:
         if self._netlink:
@@ -135,10 +136,6 @@ class IptablesBackend:
             else:
                 self._rules[name] = rules
         return refused
-
-    @property
-    def _portals(self) -> int:
-        return sum(len(rules.entries.get(("nat", names.SERVICES), ())) for rules in self._rules.values())
 
     async def _restore(self, text: str) -> None:
         if text:

@@ -23,6 +23,7 @@ from kubesvc.proxy.nftables.layout import COMMENT, MARK, mark_of, replace_text, 
 from kubesvc.proxy.nftables.schema import from_kernel, set_types, to_kernel
 from kubesvc.proxy.nftables.sticky import replace_sticky
 from kubesvc.proxy.nftables.syntax import TABLE, nft_family
+from kubesvc.proxy.nftables.watch import TableWatch
 from kubesvc.proxy.rules import RuleSettings
 
 _PORTS_AT_ONCE = 150
@@ -42,9 +43,7 @@ class NftablesBackend:
         self._types = set_types(settings.family)
         self._socket = _open_socket(settings.family)
         self._sticky: set[str] = set()
-        self._handle = 0
-        self._generation = 0
-        self._rules = 0
+        self._watch = TableWatch(self._socket, nft_family(settings.family))
         self._adopted = False
 
     async def preload(self, plans: Mapping[ServicePortName, PortPlan]) -> None:
@@ -67,11 +66,15 @@ class NftablesBackend:
 
     async def full_sync(self, plans: Mapping[ServicePortName, PortPlan]) -> SyncReport:
         report = SyncReport()
+        if self._socket.table() is not None:
+            self._watch.listen()
         found, info = self._read()
         for name in [name for name in self.compiler.ledger.owners() if name not in plans]:
             self.compiler.set_port(name, None)
         if not found and info is None:
+            self._watch.stop()
             await self._load(plans, report)
+            self._watch.listen()
             return report
         if not self._adopted:
             self.compiler.adopt(found)
@@ -90,16 +93,10 @@ class NftablesBackend:
         return changed
 
     def intact(self) -> bool:
-        generation = self._socket.generation()
-        if generation == self._generation:
-            return True
-        info = self._socket.table()
-        if info is None or info.handle != self._handle or self._socket.count_rules() != self._rules:
-            return False
-        self._generation = generation
-        return True
+        return self._watch.intact()
 
     def close(self) -> None:
+        self._watch.stop()
         self._socket.close()
         self._nft.close()
 
@@ -161,7 +158,7 @@ class NftablesBackend:
         """Make sure of the static table; return the elements that are in it afterwards."""
         kept = sticky_chains_in(found)
         marks = [name for name in self._socket.chains() if name.startswith(MARK)] if info is not None else []
-        if marks == [mark_of(self._settings)]:
+        if marks == [mark_of(self._settings)] and not self._watch.distrusted:
             self._sticky |= kept
         else:
             needed = kept | {str(value) for key, value in self.compiler.ledger.items() if key[0] == "sticky"}
@@ -170,15 +167,16 @@ class NftablesBackend:
             else:
                 found = {}
                 self._socket.delete_table()
-                self._nft.run(table_text(self._settings, needed))
+                self._watch.run(self._nft, table_text(self._settings, needed))
             self._sticky = needed
+            self._watch.distrusted = False
             report.writes += 1
-        self._remember()
+        self._watch.remember()
         return found
 
     def _swap_rules(self, sticky: set[str], marks: list[str]) -> bool:
         try:
-            self._nft.run(replace_text(self._settings, sticky, marks))
+            self._watch.run(self._nft, replace_text(self._settings, sticky, marks))
         except NftError:
             return False  # maps of another shape: the table has to be made anew
         return True
@@ -205,9 +203,9 @@ class NftablesBackend:
         for _, changes in owned:
             for key, value in changes.adds:
                 if key[0] == "sticky" and value not in self._sticky:
-                    self._nft.run(replace_sticky(self._settings.family, str(value)))
+                    self._watch.run(self._nft, replace_sticky(self._settings.family, str(value)))
                     self._sticky.add(str(value))
-                    self._rules = self._socket.count_rules()
+                    self._watch.remember()
 
     async def _write(self, owned: Sequence[OwnedChanges], report: SyncReport) -> None:
         for chunk in chunks(owned):
@@ -222,8 +220,7 @@ class NftablesBackend:
                 err.owners = [(deletes + adds)[index][0] if index >= 0 else None for index, _ in err.failed]
                 raise
             report.writes += len(deletes) + len(adds)
-            # Counted, not read: a transaction of somebody else in between must show.
-            self._generation += 1
+            self._watch.wrote()
             await asyncio.sleep(0)
 
     def _leave_out(self, err: BatchError, report: SyncReport) -> bool:
@@ -235,12 +232,6 @@ class NftablesBackend:
                 self.compiler.set_port(owner, None)
                 named = True
         return named
-
-    def _remember(self) -> None:
-        self._generation = self._socket.generation()
-        info = self._socket.table()
-        self._handle = info.handle if info else 0
-        self._rules = self._socket.count_rules()
 
 
 def _parts(names: list[ServicePortName], size: int) -> Iterable[list[ServicePortName]]:
