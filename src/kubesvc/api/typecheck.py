@@ -11,6 +11,7 @@ from typing import Any
 
 from kubesvc.api.status import BadRequest
 from kubesvc.api.table import Field, Form, SchemaType, Shape, schema
+from kubesvc.api.times import parse_time
 
 TYPE_META = ("apiVersion", "kind")
 FREE_FORMS = frozenset({Form.ANY, Form.FIELDS_V1})
@@ -119,7 +120,7 @@ def _check_text(value: Any, field: Field, place: str) -> str:
         return _refusal(value, place, "int32" if form is Form.INT_OR_STRING else _go_name(field.type))
     if form is Form.QUANTITY and value and not _QUANTITY.fullmatch(value):
         return f"{place}: {value!r} is not a quantity such as 500m, 1.5 or 64Mi"
-    if form in (Form.TIME, Form.MICRO_TIME) and not _TIME.fullmatch(value):
+    if form in (Form.TIME, Form.MICRO_TIME) and not _is_time(value):
         return f'{place}: parsing time "{value}" as "2006-01-02T15:04:05Z07:00": not in that form'
     if form is Form.BYTES and not _is_base64(value):
         return f"{place}: illegal base64 data"
@@ -158,3 +159,14 @@ def _json_kind(value: Any) -> str:
 def _go_name(type_name: str) -> str:
     """`core.v1.ServicePort` is `v1.ServicePort` to Go."""
     return type_name.partition(".")[2] if type_name.count(".") == 2 else type_name
+
+
+def _is_time(text: str) -> bool:
+    """Whether it has the form of a time and, unlike the 30th of February, means one."""
+    if not _TIME.fullmatch(text):
+        return False
+    try:
+        parse_time(text)
+    except ValueError:
+        return False
+    return True

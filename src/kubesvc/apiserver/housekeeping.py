@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 
@@ -10,6 +10,7 @@ from kubesvc import observe
 from kubesvc.aio.clock import Clock
 from kubesvc.api import resources as r
 from kubesvc.api.status import ApiError
+from kubesvc.api.times import parse_time
 from kubesvc.apiserver.bootstrap import Bootstrap
 from kubesvc.apiserver.keys import prefix_of
 from kubesvc.apiserver.repair import plan_repair, read_allocations
@@ -19,22 +20,23 @@ _KEEP_SECONDS = 10.0
 _TURNS_PER_REPAIR = 18
 _TURNS_PER_SWEEP = 6
 _BATCH = 256
+_NEVER = datetime.min.replace(tzinfo=UTC)
 _log = observe.log("apiserver")
 
 
 class _Meta(msgspec.Struct, rename="camel"):
-    creation_timestamp: datetime
+    creation_timestamp: str
 
 
 class _Series(msgspec.Struct, rename="camel"):
-    last_observed_time: datetime | None = None
+    last_observed_time: str | None = None
 
 
 class _Event(msgspec.Struct, rename="camel"):
     """As much of an Event as its age needs."""
 
     metadata: _Meta
-    last_timestamp: datetime | None = None
+    last_timestamp: str | None = None
     series: _Series | None = None
 
 
@@ -86,5 +88,13 @@ def expired_events(records: Iterable[Record], *, before: datetime) -> Sequence[W
 
 def _last_seen(record: Record) -> datetime:
     event = msgspec.json.decode(record.value, type=_Event)
-    times = (event.last_timestamp, event.series and event.series.last_observed_time, event.metadata.creation_timestamp)
-    return max(moment for moment in times if moment)
+    texts = (event.metadata.creation_timestamp, event.last_timestamp, event.series and event.series.last_observed_time)
+    return max(_moment(text) for text in texts if text)
+
+
+def _moment(text: str) -> datetime:
+    """The time; one that cannot be read counts for nothing, and keeps no other Event from its end."""
+    try:
+        return parse_time(text)
+    except ValueError:
+        return _NEVER

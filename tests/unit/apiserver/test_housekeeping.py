@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from tests.unit.apiserver.world import World
 
 from kubesvc.apiserver.housekeeping import Housekeeping
@@ -95,3 +96,19 @@ async def test_events_are_forgotten_an_hour_after_they_were_last_seen(world: Wor
     await world.clock.advance(3601)
     await housekeeping(world).run_once()
     assert [item["metadata"]["name"] for item in (await world.get(url))["items"]] == ["seen"]
+
+
+async def test_an_event_whose_time_cannot_be_read_keeps_nobody_from_going_on(world: World) -> None:
+    """As an earlier version, or another writer of the store, may have left one."""
+    event = b'{"kind":"Event","apiVersion":"v1","metadata":{"name":"x","creationTimestamp":"2020-01-01T00:00:00Z"},'
+    await world.backend.commit([Write("events/default/x", event + b'"lastTimestamp":"2026-13-01T00:00:00Z"}')])
+    await housekeeping(world).run_once()
+    assert world.backend.get("events/default/x") is None
+
+
+@pytest.mark.parametrize("text", ["2026-13-01T00:00:00Z", "2026-02-30T00:00:00Z", "0001-01-01T00:00:00+01:00"])
+async def test_a_time_that_never_was_is_refused(world: World, text: str) -> None:
+    event = {"metadata": {"name": "x"}, "involvedObject": {"namespace": "default"}, "lastTimestamp": text}
+    code, reason, message = await world.refusal("POST", "/api/v1/namespaces/default/events", event)
+    assert (code, reason) == (400, "BadRequest")
+    assert "Event.lastTimestamp: parsing time" in message
