@@ -48,11 +48,12 @@ async def apply_document(client: Client, resource: Resource, document: Document,
     try:
         current = await client.get(resource, metadata["name"], namespace=within)
     except NotFound:
-        await client.create(resource, wanted)
+        await client.create(resource, wanted, strict=True)
         return "created"
     patch = three_way_patch(current, wanted)
     if not patch:
         return "unchanged"
-    changed = await client.patch(resource, metadata["name"], patch, namespace=within, kind="strategic")
+    name = metadata["name"]
+    changed = await client.patch(resource, name, patch, namespace=within, kind="strategic", strict=True)
     same = changed["metadata"].get("resourceVersion") == current["metadata"].get("resourceVersion")
     return "unchanged" if same else "configured"

@@ -23,6 +23,7 @@ _PATCH_TYPES: dict[str, str] = {
     "strategic": "application/strategic-merge-patch+json",
     "apply": "application/apply-patch+yaml",
 }
+_STRICT = {"fieldValidation": "Strict"}
 PAGE = 500
 
 
@@ -130,13 +131,24 @@ class Client:
             query["continue"] = page.metadata.continue_
 
     async def create(
-        self, resource: Resource, obj: Any, *, namespace: str = "", name: str = "", subresource: str = ""
+        self,
+        resource: Resource,
+        obj: Any,
+        *,
+        namespace: str = "",
+        name: str = "",
+        subresource: str = "",
+        strict: bool = False,
     ) -> Document:
-        """POST `obj` (a document or a struct); `name` and `subresource` address e.g. `pods/binding`."""
+        """POST `obj` (a document or a struct); `name` and `subresource` address e.g. `pods/binding`.
+
+        `strict` has fields refused that the server does not know.
+        """
         if isinstance(obj, dict):
             namespace = namespace or obj.get("metadata", {}).get("namespace", "")
         path = resource.path(namespace, name or None, subresource or None)
-        return self._document(await self.call("POST", path, body=msgspec.json.encode(obj)))
+        query = _STRICT if strict else NO_QUERY
+        return self._document(await self.call("POST", path, query=query, body=msgspec.json.encode(obj)))
 
     async def update(self, resource: Resource, obj: Document, *, subresource: str = "") -> Document:
         meta = obj["metadata"]
@@ -154,8 +166,11 @@ class Client:
         subresource: str = "",
         field_manager: str = "",
         force: bool = False,
+        strict: bool = False,
     ) -> Document:
-        query = {"fieldManager": field_manager} if field_manager else {}
+        query = dict(_STRICT) if strict else {}
+        if field_manager:
+            query["fieldManager"] = field_manager
         if force:
             query["force"] = "true"
         return self._document(
