@@ -137,6 +137,7 @@ def _await_supervisor(launched: "Launched", progress: Progress) -> None:
 def _await_readiness(launched: "Launched", progress: Progress, timeout: float) -> None:
     from kubesvc.cluster.launch import check_supervised
     from kubesvc.cluster.readiness import NotReady, wait_until_ready
+    from kubesvc.cluster.troubles import check_roles
 
     topology = launched.ledger.topology
     reached = {
@@ -154,6 +155,7 @@ def _await_readiness(launched: "Launched", progress: Progress, timeout: float) -
     def alive() -> None:
         progress.tick()
         check_supervised(launched.state)
+        check_roles(launched.state)
 
     progress.doing("waiting for the API")
     deadline = time.monotonic() + timeout

@@ -41,8 +41,8 @@ def start(role: Role, *, log: Path, directory: Path, close: Sequence[int]) -> in
         _leave_parent(log, directory, [fd for fd in close if fd not in role.keeps])
         _run(role)
         status = 0
-    except BaseException:
-        traceback.print_exc()
+    except BaseException as err:
+        _log_end(role.name, err)
     finally:
         sys.stderr.flush()
         os._exit(status)
@@ -68,6 +68,12 @@ def _run(role: Role) -> None:
         os.close(descriptor)
     observe.configure(role.name, os.environ.get("KUBESVC_LOG_LEVEL", "info"))
     role.main()
+
+
+def _log_end(role: str, err: BaseException) -> None:
+    from kubesvc.cluster.troubles import log_end
+
+    log_end(role, err)
 
 
 def redirect_output(log: Path) -> None:

@@ -18,12 +18,16 @@ _FLOCK = "hhqqi"
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One role's process; `keeps` are the numbers of the descriptors it was given."""
+    """One role's process, pid 0 while there is none; `keeps` are the numbers of the descriptors it was given.
+
+    `failures` counts, while it is down, the deaths that each came soon after a start.
+    """
 
     pid: int
     started: int
     fingerprint: str = ""
     keeps: tuple[int, ...] = ()
+    failures: int = 0
 
     @property
     def process(self) -> Process:
@@ -40,12 +44,16 @@ def write_records(state: StateDirectory, records: dict[str, Record]) -> None:
 
 def running(state: StateDirectory) -> dict[str, Record]:
     """The roles (and the supervisor) on record that are alive now."""
+    return {name: record for name, record in recorded(state).items() if record.pid and record.process.alive()}
+
+
+def recorded(state: StateDirectory) -> dict[str, Record]:
+    """The record as it was last written; empty when there is none that can be read."""
     try:
         document = json.loads(state.processes_file.read_text())
-        records = {name: _parse(entry) for name, entry in document.items()}
+        return {name: _parse(entry) for name, entry in document.items()}
     except (OSError, ValueError, TypeError, AttributeError, KeyError):
         return {}
-    return {name: record for name, record in records.items() if record.process.alive()}
 
 
 def supervisor_alive(state: StateDirectory) -> bool:
@@ -67,4 +75,5 @@ def _parse(entry: dict[str, object]) -> Record:
     keeps = entry["keeps"]
     if not isinstance(keeps, list):
         raise TypeError("keeps: want a list")
-    return Record(int(str(entry["pid"])), int(str(entry["started"])), str(entry["fingerprint"]), tuple(keeps))
+    failures = int(str(entry.get("failures", 0)))
+    return Record(int(str(entry["pid"])), int(str(entry["started"])), str(entry["fingerprint"]), tuple(keeps), failures)

@@ -44,6 +44,10 @@ class _Slot:
     running: _Running | None = None
     due: float = 0.0
 
+    @property
+    def record(self) -> Record:
+        return self.running.record if self.running is not None else Record(0, 0, failures=self.policy.failures)
+
 
 class Supervisor:
     """Keeps the roles that `roles()` names running; `held` are descriptors no child may keep."""
@@ -147,12 +151,16 @@ class Supervisor:
             return set()
 
     def _note_deaths(self) -> None:
+        died = False
         for slot in self._slots.values():
             if slot.running is not None and not slot.running.record.process.alive():
                 lived = time.monotonic() - slot.running.since
                 _log.warning("role died", role=slot.role.name, pid=slot.running.record.pid, lived_s=lived)
                 self._forget(slot)
                 self._schedule(slot, lived=lived)
+                died = True
+        if died:
+            self._record()
 
     def _schedule(self, slot: _Slot, *, lived: float) -> None:
         slot.due = time.monotonic() + slot.policy.delay(lived=lived)
@@ -193,7 +201,7 @@ class Supervisor:
         self._stop(list(self._slots.values()))
 
     def _record(self) -> None:
-        records = {name: slot.running.record for name, slot in self._slots.items() if slot.running is not None}
+        records = {name: slot.record for name, slot in self._slots.items()}
         me = process(os.getpid())
         if me is not None:
             records[SUPERVISOR] = Record(me.pid, me.started)
