@@ -20,7 +20,6 @@ from kubesvc.cluster.addresses import NoFreeNetwork
 from kubesvc.cluster.ledger import ClusterError, Ledger, StateDirectory
 
 _LOCKED = b"+"
-_PR_SET_NAME = 15
 _PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -90,7 +89,7 @@ def _supervise(state: StateDirectory, report: int, claims: Sequence[int]) -> Non
     from kubesvc.linux import libc
 
     observe.configure("supervisor")
-    libc.prctl(_PR_SET_NAME, b"ksv-supervisor")
+    libc.name_process("ksv-supervisor")
     libc.prctl(_PR_SET_CHILD_SUBREAPER, 1)
     sockets = _take_api_sockets(state, ledger)
     myself = os.pidfd_open(os.getpid())
