@@ -108,41 +108,37 @@ class _Metric:
 M = TypeVar("M", bound=_Metric)
 
 
-class Counter(_Metric):
-    """A number that only grows."""
-
-    kind = "counter"
+class _Numbers(_Metric):
+    """One number per combination of label values; without labels it is there from the start, as 0."""
 
     def __init__(self, name: str, help_: str, labels: Sequence[str] = ()) -> None:
         super().__init__(name, help_, labels)
         self.values: dict[tuple[str, ...], float] = {} if labels else {(): 0}
-
-    def inc(self, *labels: str, by: float = 1) -> None:
-        self.values[labels] = self.values.get(labels, 0) + by
 
     def lines(self) -> Iterator[str]:
         for values, number in self.values.items():
             yield f"{self.name}{self._labelled(values)} {_number(number)}"
 
 
-class Gauge(_Metric):
+class Counter(_Numbers):
+    """A number that only grows."""
+
+    kind = "counter"
+
+    def inc(self, *labels: str, by: float = 1) -> None:
+        self.values[labels] = self.values.get(labels, 0) + by
+
+
+class Gauge(_Numbers):
     """A number that is set."""
 
     kind = "gauge"
-
-    def __init__(self, name: str, help_: str, labels: Sequence[str] = ()) -> None:
-        super().__init__(name, help_, labels)
-        self.values: dict[tuple[str, ...], float] = {} if labels else {(): 0}
 
     def set(self, number: float, *labels: str) -> None:
         self.values[labels] = number
 
     def remove(self, *labels: str) -> None:
         self.values.pop(labels, None)
-
-    def lines(self) -> Iterator[str]:
-        for values, number in self.values.items():
-            yield f"{self.name}{self._labelled(values)} {_number(number)}"
 
 
 class Histogram(_Metric):

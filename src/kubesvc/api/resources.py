@@ -14,6 +14,11 @@ class Key(NamedTuple):
         return f"{self.namespace}/{self.name}" if self.namespace else self.name
 
 
+def revision_of(resource_version: str) -> int:
+    """A resourceVersion as a number that tells older from newer (KEP-5504); 0 where a server uses something else."""
+    return int(resource_version) if resource_version.isdecimal() else 0
+
+
 @dataclass(frozen=True, slots=True)
 class Resource:
     """One resource of the API: where it lives and what it is called."""

@@ -9,8 +9,10 @@ from kubesvc.api.protobuf import decode_body
 from kubesvc.api.resources import Resource
 from kubesvc.api.schema import duplicate_fields, normalize, require_types, unknown_fields
 from kubesvc.api.status import BadRequest, UnsupportedMediaType
+from kubesvc.apiserver import refusals
 from kubesvc.apiserver.documents import Document, from_json
 from kubesvc.apiserver.negotiation import media_type
+from kubesvc.apiserver.request import Call
 
 PROTOBUF = "application/vnd.kubernetes.protobuf"
 _JSON = frozenset({"", "application/json"})
@@ -50,6 +52,13 @@ def decode(body: bytes, content_type: str, default_type: str = "") -> Document:
         "the body of the request was in an unknown format - accepted media types include: "
         f"application/json, application/yaml, {PROTOBUF}"
     )
+
+
+def posted(call: Call, type_name: str) -> Document:
+    """The document of a POST to what knows no other verb. Raises MethodNotAllowed, and as `decode` does."""
+    if call.method != "POST":
+        raise refusals.method_not_allowed()
+    return decode(call.body, call.headers.get("Content-Type", ""), type_name)
 
 
 def decode_object(

@@ -10,7 +10,7 @@ from kubesvc.api.status import BadRequest
 from kubesvc.api.times import time_text
 from kubesvc.apiserver import refusals
 from kubesvc.apiserver.answers import Reply, of_document
-from kubesvc.apiserver.body import decode
+from kubesvc.apiserver.body import posted
 from kubesvc.apiserver.documents import Document, is_terminating
 from kubesvc.apiserver.objects import Objects
 from kubesvc.apiserver.request import Call, Target
@@ -30,7 +30,7 @@ class PodActions:
 
     async def bind(self, call: Call, resource: Resource, target: Target) -> Reply:
         """Assign the pod to the node a Binding names. Raises Conflict when it is on one or going away."""
-        sent = _posted(call, "core.v1.Binding")
+        sent = posted(call, "core.v1.Binding")
         node = (sent.get("target") or {}).get("name", "")
         if not node:
             raise BadRequest("a binding names its node in target.name")
@@ -45,16 +45,10 @@ class PodActions:
 
     async def evict(self, call: Call, resource: Resource, target: Target) -> Reply:
         """Delete the pod as its Eviction's delete options say; there are no disruption budgets."""
-        sent = _posted(call, "policy.v1.Eviction")
+        sent = posted(call, "policy.v1.Eviction")
         options = delete_options_from(sent.get("deleteOptions") or {}, call.query)
         await self._objects.delete(r.PODS, target.namespace, target.name, options, dry_run=call.dry_run)
         return of_document(dict(_SUCCESS), 201)
-
-
-def _posted(call: Call, type_name: str) -> Document:
-    if call.method != "POST":
-        raise refusals.method_not_allowed()
-    return decode(call.body, call.headers.get("Content-Type", ""), type_name)
 
 
 def _bound(pod: Document, node: str, now: str) -> Document:

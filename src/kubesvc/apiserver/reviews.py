@@ -3,11 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from kubesvc.apiserver import refusals
 from kubesvc.apiserver.answers import Reply, of_document
 from kubesvc.apiserver.authentication import Authenticator
 from kubesvc.apiserver.authorization import Attributes, is_allowed, is_trusted
-from kubesvc.apiserver.body import decode
+from kubesvc.apiserver.body import posted
 from kubesvc.apiserver.documents import Document
 from kubesvc.apiserver.request import Call, User
 from kubesvc.apiserver.tokens import ISSUER, TokenRefused
@@ -31,11 +30,11 @@ class Reviews:
         }
 
     async def who_am_i(self, call: Call) -> Reply:
-        _posted(call, "authentication.v1.SelfSubjectReview")
+        posted(call, "authentication.v1.SelfSubjectReview")
         return _answer(_AUTHN, "SelfSubjectReview", {}, {"userInfo": _user_info(call.user)})
 
     async def whose_token(self, call: Call) -> Reply:
-        spec = _posted(call, "authentication.v1.TokenReview").get("spec") or {}
+        spec = posted(call, "authentication.v1.TokenReview").get("spec") or {}
         audiences = spec.get("audiences") or [ISSUER]
         try:
             user = self._authenticator.identify(spec.get("token", ""), audiences)
@@ -45,16 +44,16 @@ class Reviews:
         return _answer(_AUTHN, "TokenReview", spec, status)
 
     async def may_i(self, call: Call) -> Reply:
-        spec = _posted(call, "authorization.v1.SelfSubjectAccessReview").get("spec") or {}
+        spec = posted(call, "authorization.v1.SelfSubjectAccessReview").get("spec") or {}
         return _answer(_AUTHZ, "SelfSubjectAccessReview", spec, _decision(call.user, spec))
 
     async def may_they(self, call: Call) -> Reply:
-        spec = _posted(call, "authorization.v1.SubjectAccessReview").get("spec") or {}
+        spec = posted(call, "authorization.v1.SubjectAccessReview").get("spec") or {}
         user = User(spec.get("user", ""), tuple(spec.get("groups") or ()), spec.get("uid", ""))
         return _answer(_AUTHZ, "SubjectAccessReview", spec, _decision(user, spec))
 
     async def what_may_i(self, call: Call) -> Reply:
-        spec = _posted(call, "authorization.v1.SelfSubjectRulesReview").get("spec") or {}
+        spec = posted(call, "authorization.v1.SelfSubjectRulesReview").get("spec") or {}
         trusted = is_trusted(call.user)
         urls = {"verbs": ["*" if trusted else "get"], "nonResourceURLs": ["*"]}
         status = {
@@ -63,12 +62,6 @@ class Reviews:
             "incomplete": False,
         }
         return _answer(_AUTHZ, "SelfSubjectRulesReview", spec, status)
-
-
-def _posted(call: Call, type_name: str) -> Document:
-    if call.method != "POST":
-        raise refusals.method_not_allowed()
-    return decode(call.body, call.headers.get("Content-Type", ""), type_name)
 
 
 def _decision(user: User, spec: Mapping[str, Any]) -> Document:

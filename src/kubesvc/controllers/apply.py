@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
-from kubesvc.api.resources import Key, Resource
+from kubesvc.api.resources import Key, Resource, revision_of
 from kubesvc.api.status import ApiError, Conflict, Forbidden, NotFound
 from kubesvc.client.errors import ClientError
 from kubesvc.client.events import EventRecorder
@@ -23,7 +23,7 @@ from kubesvc.controllers.changes import (
     Update,
 )
 from kubesvc.controllers.meta import reference
-from kubesvc.controllers.ownwrites import OwnWrites, Waiter, Write, revision_of
+from kubesvc.controllers.ownwrites import OwnWrites, Waiter, Write
 
 
 class Applier:

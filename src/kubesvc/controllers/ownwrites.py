@@ -8,7 +8,7 @@ and mutation caches by one rule. Revisions are compared as numbers (KEP-5504).
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
-from kubesvc.api.resources import Key, Resource
+from kubesvc.api.resources import Key, Resource, revision_of
 from kubesvc.api.views import ObjectMeta
 
 # A write that never shows up (the cache lost its connection for longer than the server keeps history,
@@ -78,8 +78,3 @@ class OwnWrites:
         del writes[waiter]
         if not writes:
             del self._unseen[place]
-
-
-def revision_of(resource_version: str) -> int:
-    """A revision as a number; 0 where the server uses something else, which then never holds a key up."""
-    return int(resource_version) if resource_version.isdecimal() else 0

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from kubesvc.aio.clock import Clock
-from kubesvc.api.resources import PODS
+from kubesvc.api.resources import PODS, revision_of
 from kubesvc.api.status import ApiError, Conflict, Invalid, NotFound
 from kubesvc.api.views import Pod
 from kubesvc.client import Client
@@ -49,7 +49,7 @@ class StatusWriter:
         last tell nothing; revisions are compared as numbers (KEP-5504).
         """
         wanted = self._wanted
-        if wanted is None or wanted != self._written or _number(pod.metadata.resource_version) <= self._revision:
+        if wanted is None or wanted != self._written or revision_of(pod.metadata.resource_version) <= self._revision:
             return
         shown = {condition.type: condition.status for condition in pod.status.conditions or ()}
         if any(shown.get(condition["type"]) != condition["status"] for condition in wanted["conditions"]):
@@ -95,11 +95,6 @@ class StatusWriter:
             _log.debug("status write failed", pod=f"{self._meta.namespace}/{self._meta.name}", reason=err)
             return False
         else:
-            self._revision = _number(answer["metadata"].get("resourceVersion", ""))
+            self._revision = revision_of(answer["metadata"].get("resourceVersion", ""))
         self._written = status
         return True
-
-
-def _number(resource_version: str) -> int:
-    """A revision as a number; 0 where the server uses something else."""
-    return int(resource_version) if resource_version.isdecimal() else 0

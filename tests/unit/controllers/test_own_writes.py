@@ -1,8 +1,8 @@
 """A key is left alone until its own writes have come back."""
 
-from kubesvc.api.resources import PODS, SERVICES, Key
+from kubesvc.api.resources import PODS, SERVICES, Key, revision_of
 from kubesvc.api.views import ObjectMeta
-from kubesvc.controllers.ownwrites import OwnWrites, Waiter, Write, revision_of
+from kubesvc.controllers.ownwrites import OwnWrites, Waiter, Write
 
 POD = Key("default", "p")
 KEY: Waiter = ("controller", "key")
