@@ -13,6 +13,7 @@ from tests.unit.proxy import proxy_behaviour as table
 from tests.unit.proxy.proxy_engines import Place, plans_of, tracker_of
 
 from kubesvc.linux import netns
+from kubesvc.proxy.model import PortPlan, ServicePortName
 from kubesvc.proxy.nftables.backend import NftablesBackend, remove_tables
 from kubesvc.testing.builders import endpoint_slice, service
 
@@ -33,30 +34,63 @@ def guarded(name: str, cluster_ip: str, ranges: str) -> dict[str, Any]:
 
 
 def test_a_service_whose_elements_the_kernel_refuses_costs_only_itself(net: Net) -> None:
-    async def story(world: World) -> None:
-        put(world, *web(), guarded("first", "10.96.2.1", "10.0.0.0/8"))
-        put(world, *(endpoint_slice(name, f"{PODS['pod-a']}@node-a", port=8080) for name in ("first", "second")))
-        async with world.proxy():
-            # Ranges of one address and port that overlap without being equal are refused by the kernel.
-            put(world, guarded("second", "10.96.2.2", "10.1.0.0/16"))
-            put(world, service("third", port=80, cluster_ip="10.96.2.3"))
-            await world.until(lambda: reported(world))
-            assert await world.ask("outside", "10.96.2.3", 80) == "refused"
-            assert (await world.ask("outside", "10.96.2.1", 80)).startswith("pod-a")
-            assert await answers(world)
+    place = Place()
 
-            world.api.remove(resource("services"), "first", "default")
-            put(world, guarded("second", "10.96.2.2", "10.2.0.0/16"))
-            await world.until(lambda: second_answers(world))
+    def plans(*documents: dict[str, Any]) -> dict[ServicePortName, PortPlan]:
+        return plans_of(tracker_of(place, documents))
+
+    # Ranges of one address and port that overlap without being equal are refused by the kernel.
+    first = plans(guarded("first", "10.96.2.1", "10.0.0.0/8"))
+    second = plans(guarded("second", "10.96.2.2", "10.1.0.0/16"))
+    third = plans(service("third", port=80, cluster_ip="10.96.2.3"))
+    with netns.entered(net.name("node")):
+        backend = NftablesBackend(place.settings)
+        try:
+            asyncio.run(backend.full_sync(first))
+            report = asyncio.run(backend.sync({**second, **third}))
+            assert {name.service for name in report.refused} == {"second"}
+            assert net.ask("outside", "10.96.2.3", 80) == "refused"
+            assert net.ask("outside", "10.96.2.1", 80) == "refused"
+
+            report = asyncio.run(backend.sync({**dict.fromkeys(first), **second}))
+            assert not report.refused
+            assert net.ask("outside", "10.96.2.2", 80) == "refused"
+        finally:
+            backend.close()
+            remove_tables()
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_of_two_services_with_one_external_address_the_older_has_it(net: Net, mode: str) -> None:
+    def claiming(name: str, cluster_ip: str, pod: str, created: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        made = service(name, port=80, cluster_ip=cluster_ip, externalIPs=["203.0.113.88"])
+        made["metadata"]["creationTimestamp"] = created
+        return made, endpoint_slice(name, f"{PODS[pod]}@node-a", port=8080)
+
+    older = claiming("older", "10.96.3.1", "pod-a", "2026-01-01T00:00:00Z")
+    newer = claiming("newer", "10.96.3.2", "pod-b", "2026-01-02T00:00:00Z")
+
+    async def story(world: World) -> None:
+        put(world, *newer)
+        async with world.proxy():
+            assert (await world.ask("outside", "203.0.113.88", 80)).startswith("pod-b")
+            put(world, *older)
+            await world.until(lambda: serves(world, "pod-a"))
+            await world.until(lambda: reported(world))
+        async with world.proxy():
+            assert (await world.ask("outside", "203.0.113.88", 80)).startswith("pod-a")
+            assert (await world.ask("outside", "10.96.3.2", 80)).startswith("pod-b")
+            world.api.remove(resource("services"), "older", "default")
+            await world.until(lambda: serves(world, "pod-b"))
+
+    async def serves(world: World, pod: str) -> bool:
+        return (await world.ask("outside", "203.0.113.88", 80, timeout=0.1)).startswith(pod)
 
     async def reported(world: World) -> bool:
         events = world.api.documents(resource("events"))
-        return any(e["reason"] == "FailedToSyncRules" and e["involvedObject"]["name"] == "second" for e in events)
+        return any(e["reason"] == "AddressInUse" and e["involvedObject"]["name"] == "newer" for e in events)
 
-    async def second_answers(world: World) -> bool:
-        return (await world.ask("outside", "10.96.2.2", 80, timeout=0.1)).startswith("pod-a")
-
-    inside(net, "nftables", story)
+    inside(net, mode, story)
 
 
 @pytest.mark.parametrize("mode", MODES)

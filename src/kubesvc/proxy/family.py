@@ -7,7 +7,7 @@ from kubesvc.api.resources import Key
 from kubesvc.linux.conntrack import ConntrackSocket
 from kubesvc.proxy.backend import CRITICAL, Backend, BackendError, SyncReport
 from kubesvc.proxy.conntrack import FlowFilter, all_flows, stale_flows
-from kubesvc.proxy.model import HealthCheck, PortPlan, ServicePortName, Target
+from kubesvc.proxy.model import Complaint, HealthCheck, PortPlan, ServicePortName, Target
 from kubesvc.proxy.tracker import Tracker
 
 UDP = 17
@@ -26,6 +26,8 @@ class FamilyProxy:
         """Ports of a Local policy, by direction, that have endpoints but none on this node."""
         self.on_flows: Callable[[int, float], None] = lambda _number, _seconds: None
         """Called with the number of flows deleted and the seconds it took, whenever flows were looked through."""
+        self.on_contested: Callable[[Key, tuple[Complaint, ...]], None] = lambda _key, _complaints: None
+        """Called for every Service that is planned, with what it claims in vain."""
         self.needs_full = True
         self._flows = flows
         self._ports: dict[Key, tuple[ServicePortName, ...]] = {}
@@ -77,6 +79,7 @@ class FamilyProxy:
         changes: dict[ServicePortName, PortPlan | None] = {}
         for key in self.tracker.take_dirty():
             plan = self.tracker.plan(key)
+            self.on_contested(key, self.tracker.contested(key))
             for name in self._ports.get(key, ()):
                 if name not in plan.ports:
                     changes[name] = None

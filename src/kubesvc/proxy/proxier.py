@@ -67,6 +67,7 @@ class Proxier:
         nodes.subscribe(self._node_changed)
         for family in self.families:
             family.on_flows = partial(metrics.flows_forgotten, family.tracker.family.value)
+            family.on_contested = partial(self._contested, f"{family.tracker.family} addresses of Service")
 
     @property
     def health_checks(self) -> list[HealthCheck]:
@@ -223,6 +224,9 @@ class Proxier:
             self._complaints[kind, key] = complaints
         else:
             self._complaints.pop((kind, key), None)
+
+    def _contested(self, kind: str, key: Key, complaints: tuple[Complaint, ...]) -> None:
+        self._report(kind, key, set(complaints))
 
     def _complain_refused(self, name: ServicePortName, reason: str) -> None:
         _log.error("service port refused by the kernel", port=name, reason=reason)

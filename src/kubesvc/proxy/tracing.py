@@ -67,8 +67,7 @@ async def resolve(client: Client, asked: Asked) -> Question:
     node = asked.node or home or _owner(nodes.values(), destination) or next(iter(sorted(nodes)), "")
     if node not in nodes:
         raise QuestionError(f"there is no node {node!r}" if node else "the cluster has no nodes")
-    concerned = [each for each in services if _concerns(each, destination, port, nodes[node])]
-    plans = await _plans(client, concerned, nodes[node], node, destination)
+    plans = await _plans(client, services, nodes[node], destination, port)
     own = tuple(address for family in Family for address in node_addresses(nodes[node], family))
     return Question(source, destination, port, protocol, node, own, plans)
 
@@ -179,14 +178,18 @@ def _concerns(service: views.Service, address: str, port: int, node: views.Node)
 
 
 async def _plans(
-    client: Client, services: Iterable[views.Service], node: views.Node, name: str, destination: str
+    client: Client, services: Iterable[views.Service], node: views.Node, destination: str, port: int
 ) -> dict[ServicePortName, PortPlan]:
-    tracker = Tracker(Family.IPV6 if ":" in destination else Family.IPV4, name)
+    """The plans of the Services that concern a destination. All are tracked: they may compete for addresses."""
+    tracker = Tracker(Family.IPV6 if ":" in destination else Family.IPV4, node.metadata.name)
     tracker.set_node(node)
     plans: dict[ServicePortName, PortPlan] = {}
     for service in services:
+        tracker.set_service(Key(service.metadata.namespace, service.metadata.name), service)
+    for service in services:
+        if not _concerns(service, destination, port, node):
+            continue
         key = Key(service.metadata.namespace, service.metadata.name)
-        tracker.set_service(key, service)
         selector = f"{LABEL_SERVICE_NAME}={key.name}"
         slices = await client.list(
             ENDPOINTSLICES, namespace=key.namespace, label_selector=selector, view=views.EndpointSlice

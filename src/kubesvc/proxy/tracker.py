@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from kubesvc.api import views
 from kubesvc.api.resources import Key
+from kubesvc.proxy.claims import Claims, Frontend, frontends_of, without
 from kubesvc.proxy.endpoints import LABEL_HEADLESS, LABEL_SERVICE_NAME, SliceEndpoints, parse_slice
 from kubesvc.proxy.model import (
     EMPTY_SERVICE_PLAN,
@@ -35,6 +36,7 @@ class Tracker:
         self._services: dict[Key, dict[ServicePortName, ServicePort]] = {}
         self._slices: dict[Key, dict[str, SliceEndpoints]] = {}
         self._owners: dict[Key, Key] = {}
+        self._claims = Claims()
 
     def __iter__(self) -> Iterator[Key]:
         return iter(self._services)
@@ -51,7 +53,16 @@ class Tracker:
             self._services[key] = ports
         else:
             self._services.pop(key, None)
+        frontends = frozenset[Frontend]().union(*map(frontends_of, ports.values()))
+        self.dirty |= self._claims.set(key, service.metadata.creation_timestamp if service else None, frontends)
         return complaints
+
+    def contested(self, key: Key) -> tuple[Complaint, ...]:
+        """What a Service claims although another has it."""
+        return tuple(
+            Complaint("Service", key.namespace, key.name, "AddressInUse", f"{frontend} is served for Service {winner}")
+            for frontend, winner in sorted(self._claims.lost(key).items())
+        )
 
     def set_slice(self, key: Key, slice_: views.EndpointSlice | None) -> tuple[Complaint, ...]:
         """Take in the newest form of an EndpointSlice, None when it is gone."""
@@ -97,6 +108,9 @@ class Tracker:
         if not ports:
             return EMPTY_SERVICE_PLAN
         slices = self._slices.get(key, {})
+        lost = self._claims.lost(key)
+        if lost:
+            ports = {name: without(port, lost) for name, port in ports.items()}
         return plan_service(ports, (slices[name] for name in sorted(slices)), self.node)
 
     def _drop_slice(self, owner: Key, key: Key) -> None:

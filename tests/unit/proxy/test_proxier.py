@@ -14,7 +14,7 @@ from kubesvc.proxy.backend import BackendError, SyncReport
 from kubesvc.proxy.family import FamilyProxy
 from kubesvc.proxy.health import Health
 from kubesvc.proxy.metrics import ProxyMetrics
-from kubesvc.proxy.model import Family, PortPlan, ServicePortName
+from kubesvc.proxy.model import Complaint, Family, PortPlan, ServicePortName
 from kubesvc.proxy.proxier import Proxier
 from kubesvc.proxy.rules import RuleSettings
 from kubesvc.proxy.tracker import Tracker
@@ -30,6 +30,7 @@ class FakeBackend:
         self.plans: dict[ServicePortName, PortPlan] = {}
         self.broken = False
         self.tampered = False
+        self.refuses = ""
         self.gate = asyncio.Event()
         self.gate.set()
 
@@ -43,7 +44,8 @@ class FakeBackend:
                 self.plans.pop(name, None)
             else:
                 self.plans[name] = plan
-        return SyncReport(writes=len(changes))
+        refused = {name: "no" for name in changes if name.service == self.refuses}
+        return SyncReport(writes=len(changes), refused=refused)
 
     async def full_sync(self, plans: Mapping[ServicePortName, PortPlan]) -> SyncReport:
         await self._begin("full", plans)
@@ -80,8 +82,14 @@ class World:
             Informer(client, ENDPOINTSLICES, views.EndpointSlice),
             Informer(client, NODES, views.Node),
         )
+        self.complaints: list[Complaint] = []
         self.proxier = Proxier(
-            [self.family], *self.informers, clock=SystemClock(), health=self.health, metrics=self.metrics
+            [self.family],
+            *self.informers,
+            clock=SystemClock(),
+            health=self.health,
+            metrics=self.metrics,
+            complain=self.complaints.append,
         )
 
     @asynccontextmanager
@@ -203,3 +211,31 @@ async def test_local_policies_without_endpoints_here_are_counted() -> None:
     rendered = world.metrics.registry.render().decode()
     assert 'no_local_endpoints_total{ip_family="IPv4",traffic_policy="internal"} 1' in rendered
     assert 'no_local_endpoints_total{ip_family="IPv4",traffic_policy="external"} 0' in rendered
+
+
+async def test_a_refused_port_is_reported_once_and_counted() -> None:
+    world = World()
+    async with world.running():
+        await world.proxier.first_sync.wait()
+        world.backend.refuses = "bad"
+        world.api.put(service("bad"))
+        await world.until(lambda: bool(world.complaints))
+        world.api.put(endpoint_slice("bad", "10.1.2.3@b"))
+        await world.until(lambda: len(world.backend.calls) == 3)
+
+    assert [(each.name, each.reason) for each in world.complaints] == [("bad", "FailedToSyncRules")]
+    assert b'kubesvc_proxy_refused_ports{ip_family="IPv4"} 1' in world.metrics.registry.render()
+
+
+async def test_who_has_a_contested_address_is_said_once_and_again_when_it_changes() -> None:
+    world = World()
+    for name, number in (("first", 1), ("second", 2)):
+        made = service(name, cluster_ip=f"10.96.0.{number}", externalIPs=["203.0.113.5"])
+        made["metadata"]["creationTimestamp"] = f"2026-01-0{number}T00:00:00Z"
+        world.api.put(made)
+    async with world.running():
+        await world.proxier.first_sync.wait()
+        world.api.put(endpoint_slice("second", "10.1.2.3@b"))
+        await world.until(lambda: len(world.backend.calls) == 2)
+
+    assert [(each.name, each.reason) for each in world.complaints] == [("second", "AddressInUse")]
