@@ -13,6 +13,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--name", default=DEFAULT_NAME, metavar="CLUSTER", help=f"the cluster's name (default: {DEFAULT_NAME})"
     )
     which.add_argument("--all", action="store_true", help="remove every cluster of this machine")
+    parser.add_argument(
+        "--kubeconfig",
+        default="",
+        metavar="FILE",
+        help="a kubeconfig to remove the context from besides those that up wrote to, which are known",
+    )
     add_quiet(parser)
 
 
@@ -28,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     for name in names:
         progress = Progress()
         progress.doing(f"removing cluster {name!r}")
-        warnings = destroy(name)
+        warnings = destroy(name, kubeconfig=args.kubeconfig)
         progress.clear()
         for warning in warnings or ():
             say(f"warning: {warning}")

@@ -4,6 +4,7 @@ import argparse
 import time
 from dataclasses import replace
 from ipaddress import IPv4Network
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kubesvc.cli import exits
@@ -81,6 +82,7 @@ def run(args: argparse.Namespace) -> int:
 
     apply_quiet(args)
     require_root("kubesvc up")
+    path = "" if args.no_kubeconfig else _user_file(args.kubeconfig)
     progress = Progress()
     progress.doing("making the network")
     launched = launch(
@@ -99,7 +101,8 @@ def run(args: argparse.Namespace) -> int:
         nodes = "1 node" if len(topology.nodes) == 1 else f"{len(topology.nodes)} nodes"
         progress.done("network", f"{topology.node_network}, {nodes}")
     try:
-        path = "" if args.no_kubeconfig else _install_context(launched.state, launched.ledger, args.kubeconfig)
+        if path:
+            _install_context(launched.state, launched.ledger, Path(path))
         if args.wait:
             _await_readiness(launched, progress, args.timeout)
     except FileNotFoundError:
@@ -170,23 +173,31 @@ def _await_readiness(launched: "Launched", progress: Progress, timeout: float) -
         ) from err
 
 
-def _install_context(state: "StateDirectory", ledger: "Ledger", explicit: str) -> str:
-    """Merge the context into the person's kubeconfig and note it in the ledger, for `down`."""
-    from kubesvc.cluster.identities import user_entry
-    from kubesvc.cluster.kubeconfig_files import install, user_file
-    from kubesvc.cluster.ledger import locked_home
+def _user_file(explicit: str) -> str:
+    """The kubeconfig to write to, if that is possible. Raises KubeconfigError."""
+    from kubesvc.cluster.kubeconfig_files import check_file, user_file
 
     path = user_file(explicit)
+    check_file(path)
+    return str(path)
+
+
+def _install_context(state: "StateDirectory", ledger: "Ledger", path: Path) -> None:
+    """Merge the context into the person's kubeconfig and note it in the ledger, for `down`."""
+    from kubesvc.cluster.identities import user_entry
+    from kubesvc.cluster.kubeconfig_files import install
+    from kubesvc.cluster.ledger import locked_home
+
     with locked_home():
         current = state.read() or ledger
         context = install(path, user_entry(state, ledger))
         earlier = next((old for old in current.user_contexts if old.path == context.path), None)
         if earlier is not None:
             # The first `up` knows what was current before us.
-            context = replace(context, previous=context.previous or earlier.previous, created=earlier.created)
+            previous = context.previous or earlier.previous
+            context = replace(earlier, previous=previous)
         others = tuple(old for old in current.user_contexts if old.path != context.path)
         state.update(user_contexts=(*others, context))
-    return str(path)
 
 
 def _conclude(launched: "Launched", progress: Progress, path: str, *, waited: bool) -> None:

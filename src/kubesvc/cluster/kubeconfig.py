@@ -14,7 +14,7 @@ from typing import Any
 
 Document = dict[str, Any]
 
-_LISTS = ("clusters", "users", "contexts")
+LISTS = ("clusters", "users", "contexts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def remove_entry(document: Document, name: str, *, restore: str = "") -> Documen
     none. A context that somebody else has made current meanwhile stays.
     """
     pruned = copy.deepcopy(document)
-    for section in _LISTS:
+    for section in LISTS:
         if pruned.get(section):
             pruned[section] = [old for old in pruned[section] if old.get("name") != name]
     if pruned.get("current-context") == name:
@@ -71,7 +71,7 @@ def remove_entry(document: Document, name: str, *, restore: str = "") -> Documen
 
 def is_empty(document: Document) -> bool:
     """Whether nothing of a person's is left in it, so that the file we made may go."""
-    return not any(document.get(section) for section in _LISTS) and not document.get("current-context")
+    return not any(document.get(section) for section in LISTS) and not document.get("current-context")
 
 
 def config_files(explicit: str, variable: str, home: Path) -> list[Path]:

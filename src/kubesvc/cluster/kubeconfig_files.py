@@ -8,11 +8,12 @@ import os
 import pwd
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from kubesvc.cluster.kubeconfig import (
+    LISTS,
     Document,
     Entry,
     config_files,
@@ -39,10 +40,22 @@ def user_file(explicit: str = "") -> Path:
     return file_to_write(config_files(explicit, os.environ.get("KUBECONFIG", ""), base), Path.exists)
 
 
+def check_file(path: Path) -> None:
+    """Raise KubeconfigError now if `install` would, so that nothing is started in vain; changes nothing."""
+    with _translated(path):
+        directory = next(part for part in path.absolute().parents if part.exists())
+        if directory == path.absolute().parent:
+            with _locked(path):
+                _load(path)
+                _check_writable(path.resolve().parent)
+        else:
+            _check_writable(directory)
+
+
 def install(path: Path, entry: Entry) -> UserContext:
     """Merge the entry into the file and make it current. Raises KubeconfigError."""
     with _translated(path):
-        _make_directory(path.parent)
+        made = _make_directory(path.parent)
         with _locked(path):
             existed = path.exists()
             document = _load(path)
@@ -53,21 +66,26 @@ def install(path: Path, entry: Entry) -> UserContext:
         context=entry.name,
         previous="" if previous == entry.name else previous,
         created=not existed,
+        directories=tuple(map(str, made)),
     )
 
 
 def uninstall(context: UserContext) -> None:
-    """Take the entry out again and restore the context that was current; a file we made goes when it is empty."""
+    """Take the entry out again and restore the context that was current; files and folders we made go when empty."""
     path = Path(context.path)
     with _translated(path):
         if not path.exists():
             return
         with _locked(path):
-            document = remove_entry(_load(path), context.context, restore=context.previous)
+            before = _load(path)
+            document = remove_entry(before, context.context, restore=context.previous)
             if context.created and is_empty(document):
                 path.unlink()
-            else:
+            elif document != before:
                 _save(path, document)
+        for directory in reversed(context.directories):
+            with suppress(OSError):
+                os.rmdir(directory)
 
 
 def write_private(path: Path, entry: Entry) -> None:
@@ -88,30 +106,44 @@ def _invoking_user() -> pwd.struct_passwd | None:
         return None
 
 
-def _make_directory(directory: Path) -> None:
-    missing = [part for part in (directory, *directory.parents) if not part.exists()]
+def _check_writable(directory: Path) -> None:
+    # Asked of the file system itself: for root, permissions tell nothing of read-only mounts.
+    probe = directory / f".kubesvc.{os.getpid()}"
+    os.close(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    probe.unlink()
+
+
+def _make_directory(directory: Path) -> list[Path]:
+    """Make what is missing of it; returns that, outermost first."""
+    directory = directory.absolute()
+    missing = [part for part in (directory, *directory.parents) if not part.exists()][::-1]
     user = _invoking_user()
-    for part in reversed(missing):
+    for part in missing:
         part.mkdir(mode=0o700)
         if user is not None:
             os.chown(part, user.pw_uid, user.pw_gid)
+    return missing
 
 
 def _load(path: Path) -> Document:
     import yaml
 
     try:
-        content = path.read_text()
+        content = path.read_bytes()
     except FileNotFoundError:
         return {}
     try:
-        document: Any = yaml.load(content, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except yaml.YAMLError as err:
+        document: Any = yaml.load(content.decode(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except (yaml.YAMLError, UnicodeDecodeError) as err:
         raise KubeconfigError(f"kubeconfig {path} is not valid YAML, so it was left alone: {err}") from err
     if document is None:
         return {}
     if not isinstance(document, dict):
         raise KubeconfigError(f"kubeconfig {path} holds no mapping, so it was left alone")
+    for section in LISTS:
+        entries = document.get(section) or []
+        if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+            raise KubeconfigError(f"kubeconfig {path}: {section} is no list of mappings, so it was left alone")
     return document
 
 

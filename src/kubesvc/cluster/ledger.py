@@ -10,7 +10,7 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from ipaddress import IPv4Network
@@ -50,6 +50,7 @@ class UserContext:
     context: str
     previous: str
     created: bool
+    directories: tuple[str, ...] = ()
 
 
 def inherited(context: UserContext, left: UserContext) -> UserContext:
@@ -60,7 +61,8 @@ def inherited(context: UserContext, left: UserContext) -> UserContext:
     if context.path != left.path:
         return context
     previous = left.previous if context.previous == left.context else context.previous
-    return replace(context, previous=previous, created=context.created or left.created)
+    directories = context.directories or left.directories
+    return replace(context, previous=previous, created=context.created or left.created, directories=directories)
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,12 +274,16 @@ def _lock_until(descriptor: int, deadline: float) -> None:
         time.sleep(_LOCK_INTERVAL)
 
 
+def _user_context(*, directories: Sequence[str] = (), **context: Any) -> UserContext:
+    return UserContext(directories=tuple(directories), **context)
+
+
 def _parse(text: str, path: Path) -> Ledger:
     try:
         document = json.loads(text)
         if document.get("format") != _FORMAT:
             raise StateError(f"{path}: format {document.get('format')!r}, want {_FORMAT}; remove it with kubesvc down")
-        contexts = tuple(UserContext(**context) for context in document.pop("user_contexts", ()))
+        contexts = tuple(_user_context(**context) for context in document.pop("user_contexts", ()))
         zones = tuple(document.pop("zones", ()))
         return Ledger(**document, user_contexts=contexts, zones=zones)
     except (ValueError, TypeError, AttributeError) as err:

@@ -7,6 +7,7 @@ by looking (processes, mounts, namespaces) goes first, the ledger last.
 import os
 import shutil
 import signal
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from kubesvc.cluster.ledger import (
     Ledger,
     StateDirectory,
     StateError,
+    UserContext,
     clusters,
     home,
     inherited,
@@ -26,15 +28,18 @@ from kubesvc.cluster.ledger import (
 from kubesvc.cluster.network import cluster_namespaces, forget_netns_directory, has_host_link, remove_network
 from kubesvc.cluster.processes import Process, StillRunning, find_members, kill_and_wait
 from kubesvc.cluster.records import SUPERVISOR, running
-from kubesvc.cluster.topology import check_name
+from kubesvc.cluster.topology import check_name, context_name
 from kubesvc.linux import libc
 from kubesvc.linux.mounts import DETACH, mount_points
 
 _ROUNDS = 10
 
 
-def destroy(name: str) -> list[str] | None:
-    """Remove the cluster `name`; None when there is nothing of it, else warnings about what was left alone."""
+def destroy(name: str, *, kubeconfig: str = "") -> list[str] | None:
+    """Remove the cluster `name`; None when there is nothing of it, else warnings about what was left alone.
+
+    Its context leaves the kubeconfigs that `up` wrote to, and the one that is named here.
+    """
     state = StateDirectory(check_name(name))
     with locked_home():
         if not state.root.exists():
@@ -44,7 +49,7 @@ def destroy(name: str) -> list[str] | None:
             return None
         ledger = _readable_ledger(state)
         _end_processes(state)
-        warnings = _restore_kubeconfigs(ledger) if ledger is not None else []
+        warnings = _restore_kubeconfigs(_contexts(state.name, ledger, kubeconfig))
         if ledger is not None:
             _hand_on_previous(ledger)
         _unmount_below(state.root)
@@ -104,9 +109,17 @@ def _drain_supervisor(state: StateDirectory) -> Process | None:
     return record.process
 
 
-def _restore_kubeconfigs(ledger: Ledger) -> list[str]:
+def _contexts(name: str, ledger: Ledger | None, kubeconfig: str) -> list[UserContext]:
+    contexts = list(ledger.user_contexts) if ledger is not None else []
+    path = os.path.abspath(kubeconfig)
+    if kubeconfig and path not in [context.path for context in contexts]:
+        contexts.append(UserContext(path=path, context=context_name(name), previous="", created=False))
+    return contexts
+
+
+def _restore_kubeconfigs(contexts: Sequence[UserContext]) -> list[str]:
     warnings = []
-    for context in reversed(ledger.user_contexts):
+    for context in reversed(contexts):
         try:
             uninstall(context)
         except KubeconfigError as err:

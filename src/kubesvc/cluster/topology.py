@@ -50,6 +50,11 @@ def host_link(name: str) -> str:
     return f"ksv-{sha256(name.encode()).hexdigest()[:8]}"
 
 
+def context_name(name: str) -> str:
+    """The kubeconfig context of the cluster `name`."""
+    return f"kubesvc-{name}"
+
+
 @dataclass(frozen=True, slots=True)
 class NodeSite:
     """Where one node lives: its namespace, its address on br0, the pods' network behind it."""
@@ -93,8 +98,7 @@ class Topology:
 
     @property
     def context(self) -> str:
-        """The kubeconfig context's name."""
-        return f"kubesvc-{self.name}"
+        return context_name(self.name)
 
     @property
     def nodes(self) -> tuple[NodeSite, ...]:

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from kubesvc.cluster.kubeconfig import Entry, config_files, file_to_write, merge_entry, new_document, remove_entry
-from kubesvc.cluster.kubeconfig_files import KubeconfigError, install, uninstall, write_private
+from kubesvc.cluster.kubeconfig_files import KubeconfigError, check_file, install, uninstall, write_private
 
 ENTRY = Entry(name="kubesvc-lab", server="https://127.0.0.1:40001", ca_pem=b"PEM", token="secret")
 
@@ -111,3 +111,35 @@ def test_a_components_kubeconfig_is_json_and_private(tmp_path: Path) -> None:
     write_private(path, ENTRY)
     assert json.loads(path.read_text())["users"][0]["user"] == {"token": "secret"}
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_folders_made_for_the_file_go_with_it_when_nothing_else_is_in_them(tmp_path: Path) -> None:
+    context = install(tmp_path / "home" / ".kube" / "config", ENTRY)
+    uninstall(context)
+    assert list(tmp_path.iterdir()) == []
+    context = install(tmp_path / "home" / ".kube" / "config", ENTRY)
+    (tmp_path / "home" / "mine").touch()
+    uninstall(context)
+    assert [path.name for path in (tmp_path / "home").iterdir()] == ["mine"]
+
+
+@pytest.mark.parametrize("content", ["{unclosed", "- a list", "contexts: {a: 1}", "users: [text]", "\0"])
+def test_a_file_that_cannot_take_the_entry_is_refused_beforehand(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "config"
+    path.write_text(content)
+    with pytest.raises(KubeconfigError, match="left alone"):
+        check_file(path)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["config"]
+
+
+def test_a_place_that_takes_no_file_is_refused_beforehand(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for path in (tmp_path, tmp_path / "file" / "config", tmp_path / "file" / ".kube" / "config", Path("/proc/x")):
+        with pytest.raises(KubeconfigError, match="kubeconfig /"):
+            check_file(path)
+
+
+def test_a_check_changes_nothing(tmp_path: Path) -> None:
+    check_file(tmp_path / "config")
+    check_file(tmp_path / ".kube" / "config")
+    assert list(tmp_path.iterdir()) == []
