@@ -102,8 +102,11 @@ def _ensure_router(topology: Topology) -> None:
         if not _has_link(route, _BRIDGE):
             route.link_add_bridge(_BRIDGE)
         route.address_add(_BRIDGE, f"{topology.router_address}/{topology.node_network.prefixlen}")
-        # An address of its own keeps the bridge from changing it as links come and go.
-        route.link_set(_BRIDGE, up=True, address=_mac(topology.router_address.packed))
+        # An address of its own keeps the bridge from changing it as links come and go. Set once: it empties
+        # the bridge's neighbour table.
+        mac = _mac(topology.router_address.packed)
+        has = next(link.address for link in route.links() if link.name == _BRIDGE)
+        route.link_set(_BRIDGE, up=True, address=None if has == mac else mac)
         route.route_replace(str(topology.pool), kind="unreachable")
         route.route_replace(str(SERVICE_CIDR), kind="unreachable")
         _set_sysctl("net/ipv4/ip_forward", "1")
