@@ -98,6 +98,7 @@ class PodFiles:
             hidden=tuple(str(path) for path in (*self._options.hidden, self._options.state_dir)),
             log_path=str(log),
             stdin=container.stdin,
+            stdin_once=container.stdin_once,
             tty=container.tty,
             user=user[0],
             group=user[1],

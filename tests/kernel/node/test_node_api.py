@@ -108,6 +108,20 @@ async def test_attach_joins_the_containers_own_streams(
     assert status["details"]["causes"][0]["message"] == "5"
 
 
+async def test_input_for_one_caller_ends_with_that_caller(
+    world: Any, pod: Callable[..., Document], shell: Callable[..., Document]
+) -> None:
+    container = shell("cat; echo end", stdin=True, stdinOnce=True)
+    await world.run_pod(pod("once", restartPolicy="Never", container=container))
+    async with world.session() as session:
+        caller = await exec_in(session, "once", stdin="true")
+        await caller.say(b"hello\n")
+        await caller.socket.send_bytes(b"\xff\x00")
+        await caller.until_end()
+
+    assert caller.output[1] == b"hello\nend\n"
+
+
 async def test_logs_can_be_tailed_stamped_and_followed_to_the_end(
     world: Any, pod: Callable[..., Document], shell: Callable[..., Document]
 ) -> None:

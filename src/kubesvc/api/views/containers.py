@@ -154,6 +154,7 @@ class Container(View, frozen=True):
     restart_policy: str | None = None
     image_pull_policy: str = ""
     stdin: bool = False
+    stdin_once: bool = False
     tty: bool = False
     termination_message_path: str = ""
     termination_message_policy: str = "File"

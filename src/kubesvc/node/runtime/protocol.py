@@ -61,6 +61,7 @@ class ContainerSpec(Message, frozen=True):
     mounts: tuple[MountSpec, ...] = ()
     hidden: tuple[str, ...] = ()
     stdin: bool = False
+    stdin_once: bool = False
     tty: bool = False
     user: int | None = None
     group: int | None = None

@@ -176,6 +176,9 @@ class Shim:
         run.attach(os.dup(fds[0]), os.dup(fds[1]))
         stdin = [run.stdin] if run.stdin is not None else []
         self._send(connection, p.Done(request.id, run.state), stdin)
+        if run.spec.stdin_once:
+            # The caller's copy is the only one now: when the caller ends, so does the container's input.
+            run.close_stdin()
 
     def _broadcast(self, message: p.Message) -> None:
         for connection in tuple(self._connections):

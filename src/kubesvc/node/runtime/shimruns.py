@@ -59,13 +59,17 @@ class Run:
     def close(self) -> None:
         """Nothing more is to come."""
         self._log.close()
-        if self.stdin is not None:
-            os.close(self.stdin)
-            self.stdin = None
+        self.close_stdin()
         for pair in self._attached:
             for fd in pair.values():
                 os.close(fd)
         self._attached.clear()
+
+    def close_stdin(self) -> None:
+        """Let go of this side of the container's input."""
+        if self.stdin is not None:
+            os.close(self.stdin)
+            self.stdin = None
 
     def _copy(self, stream: str, data: bytes) -> None:
         for pair in tuple(self._attached):
