@@ -14,6 +14,7 @@ from functools import partial
 from kubesvc.aio.clock import Clock
 from kubesvc.api import views
 from kubesvc.api.resources import Key
+from kubesvc.api.times import parse_time
 from kubesvc.client import Informer
 from kubesvc.observe import log
 from kubesvc.proxy.backend import BackendError
@@ -191,7 +192,9 @@ class Proxier:
         self._report("EndpointSlice", key, complaints)
         stamp = (new.metadata.annotations or {}).get(TRIGGER_TIME) if new else None
         if stamp and self.first_sync.is_set():
-            self._triggers.append(_seconds(stamp))
+            # Anybody may write the annotation: what is no time is measured by nobody.
+            with contextlib.suppress(ValueError):
+                self._triggers.append(parse_time(stamp).timestamp())
         self._mark_dirty()
 
     def _node_changed(self, _key: Key, _old: views.Node | None, new: views.Node | None) -> None:
@@ -231,7 +234,3 @@ class Proxier:
     def _complain_refused(self, name: ServicePortName, reason: str) -> None:
         _log.error("service port refused by the kernel", port=name, reason=reason)
         self._complain(Complaint("Service", name.namespace, name.service, "FailedToSyncRules", f"{name}: {reason}"))
-
-
-def _seconds(stamp: str) -> float:
-    return datetime.fromisoformat(stamp.replace("Z", "+00:00")).timestamp()
