@@ -5,6 +5,8 @@ BIN := .venv/bin
 TESTS ?= tests
 DEMO ?=
 .DEFAULT_GOAL := help
+# Where nft, iptables and chroot are, which a user's own PATH may not name.
+export PATH := $(PATH):/usr/sbin:/sbin
 
 .PHONY: help setup demo test lint types check bench docs clean
 .PHONY: FORCE
