@@ -117,7 +117,10 @@ def parse_prefix(prefix: str) -> tuple[int, bytes, int]:
     """Family, network bytes and length; a bare address is a prefix of its full length."""
     address, slash, length = prefix.partition("/")
     family, packed = parse_address(address)
-    return family, packed, int(length) if slash else len(packed) * 8
+    longest = len(packed) * 8
+    if slash and not (length.isdecimal() and int(length) <= longest):
+        raise NetlinkError(errno.EINVAL, f"prefix {prefix!r}")
+    return family, packed, int(length) if slash else longest
 
 
 def route_body(
