@@ -64,6 +64,7 @@ class Cluster:
         self.name = name or f"test-{uuid.uuid4().hex[:8]}"
         self.node_names = [f"node-{number}" for number in range(1, nodes + 1)]
         self._up_flags = ["--nodes", str(nodes), "--proxy-mode", proxy_mode, "--timeout", f"{timeout}s"]
+        self._up_flags += ["--durability", "process"]
         self._up_flags += [] if load_balancer else ["--no-load-balancer"]
         self._folder = Path(tempfile.gettempdir())
         self._up_report = ""
@@ -201,7 +202,8 @@ class Cluster:
     def _execute(
         self, argv: list[str], text: str | None, *, check: bool = True, timeout: float = 120.0
     ) -> subprocess.CompletedProcess[str]:
-        environment = {**os.environ, "KUBECONFIG": str(self.kubeconfig), "KUBESVC_TEST_CLUSTER": self.name}
+        own = {"KUBECONFIG": str(self.kubeconfig), "KUBECACHEDIR": str(self._folder / "cache")}
+        environment = {**os.environ, **own, "KUBESVC_TEST_CLUSTER": self.name}
         done = subprocess.run(
             argv, input=text, stdin=None if text is not None else subprocess.DEVNULL, capture_output=True,
             text=True, env=environment, timeout=timeout, check=False,

@@ -99,7 +99,8 @@ class Stage:
 
     def _environment(self) -> dict[str, str]:
         path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
-        return {**os.environ, "KUBECONFIG": str(self.kubeconfig), "PATH": path}
+        cache = str(self.kubeconfig.parent / "cache")
+        return {**os.environ, "KUBECONFIG": str(self.kubeconfig), "KUBECACHEDIR": cache, "PATH": path}
 
 
 def expect(condition: object, expectation: str) -> None:
