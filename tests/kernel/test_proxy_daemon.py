@@ -330,3 +330,23 @@ def test_nothing_is_written_before_both_caches_are_complete(net: Net, mode: str)
 
 def _without_counters(ruleset: str) -> list[str]:
     return [line for line in ruleset.splitlines() if "packets" not in line]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_connections_are_counted_per_service_and_endpoint(net: Net, mode: str) -> None:
+    async def story(world: World) -> None:
+        put(world, *web(f"{PODS['pod-a']}@node-a"), service("quiet", port=80, cluster_ip="10.96.1.1"))
+        async with world.proxy(endpoint_metrics=True):
+            for _ in range(3):
+                await world.ask("outside", table.CLUSTER_IP, 80)
+            await world.ask("outside", table.NODE_IP, table.NODE_PORT)
+            await world.until(lambda: counted(world, "service_connections_total", 'service="web"', 4))
+            await world.until(lambda: counted(world, "endpoint_connections_total", PODS["pod-a"], 4))
+            assert await counted(world, "service_connections_total", 'service="quiet"', 0)
+
+    async def counted(world: World, name: str, label: str, number: int) -> bool:
+        lines = (await world.run("curl", "-s", "http://127.0.0.1:10249/metrics")).splitlines()
+        found = [line for line in lines if line.startswith(f"kubesvc_proxy_{name}{{") and label in line]
+        return [line.split()[-1] for line in found] == [str(number)]
+
+    inside(net, mode, story)

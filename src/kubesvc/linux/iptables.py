@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 import subprocess
+from contextlib import suppress
 from functools import cached_property
 
 
@@ -82,7 +83,8 @@ class Iptables:
             output, errors = await process.communicate(text.encode())
         except asyncio.CancelledError:
             # Tables are committed whole or not at all, so that it may be killed; but it has to be waited for.
-            process.kill()
+            with suppress(ProcessLookupError):
+                process.kill()
             await process.communicate()
             raise
         if process.returncode:

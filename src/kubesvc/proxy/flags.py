@@ -95,6 +95,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="ADDRESS:PORT",
         help="/metrics and /proxyMode; empty: none",
     )
+    switch(parser, "--endpoint-metrics", "count connections per endpoint in /metrics too, one series for each")
     switch(parser, "--cleanup", "remove every rule of every mode, and exit")
     add_upstream_arguments(parser)
 
@@ -118,6 +119,7 @@ def options_from(args: argparse.Namespace) -> ProxyOptions:
         sync_period=args.sync_period,
         healthz_bind=args.healthz_bind_address,
         metrics_bind=args.metrics_bind_address,
+        endpoint_metrics=args.endpoint_metrics,
         cleanup=args.cleanup,
     )
     options = with_upstream_flags(options, args)

@@ -1,13 +1,17 @@
 """The proxy's hands on the kernel: which backend, which families, which sysctls, whose rules to remove."""
 
 import os
+from functools import partial
 from pathlib import Path
 
 from kubesvc.observe import log
 from kubesvc.proxy.backend import Backend, BackendError
+from kubesvc.proxy.counting import Read
 from kubesvc.proxy.iptables.backend import open_iptables, remove_chains
+from kubesvc.proxy.iptables.live import read_counts as iptables_counts
 from kubesvc.proxy.model import Family
 from kubesvc.proxy.nftables.backend import NftablesBackend, remove_tables
+from kubesvc.proxy.nftables.live import read_counts as nftables_counts
 from kubesvc.proxy.options import Mode, ProxyOptions
 from kubesvc.proxy.rules import RuleSettings
 
@@ -25,6 +29,13 @@ def open_backend(options: ProxyOptions, settings: RuleSettings) -> Backend:
     if options.mode == Mode.IPTABLES:
         return open_iptables(settings)
     return NftablesBackend(settings)
+
+
+def counter_reader(options: ProxyOptions, family: Family) -> Read:
+    """What reads the chosen mode's counters; endpoints' only where they are asked for."""
+    if options.mode == Mode.IPTABLES:
+        return partial(iptables_counts, family)
+    return partial(nftables_counts, family, endpoints=options.endpoint_metrics)
 
 
 def remove_rules() -> list[str]:

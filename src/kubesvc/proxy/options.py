@@ -50,6 +50,7 @@ class ProxyOptions:
     tcp_established_seconds: int = 86400
     tcp_close_wait_seconds: int = 3600
     tcp_be_liberal: bool = False
+    endpoint_metrics: bool = False
     cleanup: bool = False
     init_only: bool = False
     master: str = ""

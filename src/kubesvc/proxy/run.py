@@ -18,18 +18,26 @@ from kubesvc.linux.conntrack import ConntrackSocket
 from kubesvc.observe import log
 from kubesvc.proxy.backend import Backend
 from kubesvc.proxy.configz import configz
+from kubesvc.proxy.counting import ConnectionCounts, add_up
 from kubesvc.proxy.early import serve_critical
 from kubesvc.proxy.endpoints import LABEL_HEADLESS
 from kubesvc.proxy.family import FamilyProxy
 from kubesvc.proxy.health import Health
-from kubesvc.proxy.kernel import open_backend, prepare_kernel, remove_other_modes, remove_rules, supported_families
+from kubesvc.proxy.kernel import (
+    counter_reader,
+    open_backend,
+    prepare_kernel,
+    remove_other_modes,
+    remove_rules,
+    supported_families,
+)
 from kubesvc.proxy.memory import keep_service, keep_slice, rare_collections, settle
 from kubesvc.proxy.metrics import ProxyMetrics
 from kubesvc.proxy.model import Complaint, HealthCheck
 from kubesvc.proxy.options import LocalDetector, Mode, ProxyOptions
 from kubesvc.proxy.proxier import Proxier
 from kubesvc.proxy.rules import rule_settings
-from kubesvc.proxy.servers import JSON, METRICS, TEXT, Answer, HealthCheckServers, HttpServer, timestamps
+from kubesvc.proxy.servers import JSON, METRICS, TEXT, Answer, Handler, HealthCheckServers, HttpServer, timestamps
 from kubesvc.proxy.services import LABEL_PROXY_NAME
 from kubesvc.proxy.tracker import Tracker
 
@@ -87,6 +95,9 @@ class _Daemon:
 
     def __init__(self, options: ProxyOptions, client: Client, families: list[FamilyProxy], clock: SystemClock) -> None:
         self._options, self._client, self._families, self._clock = options, client, families, clock
+        self._counts = [
+            ConnectionCounts(counter_reader(options, each.tracker.family), each.plans, clock) for each in families
+        ]
         self._health = Health(patience=2 * options.sync_period)
         self._metrics = ProxyMetrics(str(Mode(options.mode)))
         self._events = EventRecorder(client, "kube-proxy", host=options.node_name, clock=clock)
@@ -130,7 +141,7 @@ class _Daemon:
         if self._options.healthz_bind:
             yield HttpServer(self._options.healthz_bind, {"/healthz": self._healthz, "/livez": self._livez})
         if self._options.metrics_bind:
-            routes = {"/metrics": self._render, "/proxyMode": self._mode, "/configz": self._configz}
+            routes: dict[str, Handler] = {"/metrics": self._render, "/proxyMode": self._mode, "/configz": self._configz}
             yield HttpServer(self._options.metrics_bind, {**routes, "/healthz": self._healthz})
 
     async def _announce(self) -> None:
@@ -183,7 +194,13 @@ class _Daemon:
         self._metrics.livez.inc(str(answer[0]))
         return answer
 
-    def _render(self) -> Answer:
+    async def _render(self) -> Answer:
+        for counts in self._counts:
+            await counts.refresh()
+        self._metrics.connections(
+            add_up(each.services.values for each in self._counts),
+            add_up(each.endpoints.values for each in self._counts) if self._options.endpoint_metrics else {},
+        )
         self._proxier.note_pending()
         return 200, METRICS, self._metrics.registry.render()
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from inspect import isawaitable
 
 from kubesvc.aio import pages
 from kubesvc.aio.pages import ANY_PATH, Page, port_of, serve_pages, split_address
@@ -12,7 +13,7 @@ from kubesvc.proxy.health import health_check_answer
 from kubesvc.proxy.model import HealthCheck
 
 Answer = tuple[int, dict[str, str], bytes]
-Handler = Callable[[], Answer]
+Handler = Callable[[], Answer | Awaitable[Answer]]
 
 JSON = {"Content-Type": "application/json"}
 TEXT = {"Content-Type": pages.TEXT}
@@ -83,7 +84,8 @@ def timestamps(healthy: bool, updated: datetime | None) -> Answer:
 
 def _page(handler: Handler) -> Callable[[], Awaitable[Page]]:
     async def page() -> Page:
-        status, headers, body = handler()
+        answer = handler()
+        status, headers, body = await answer if isawaitable(answer) else answer
         return Page(status, body, headers=headers)
 
     return page

@@ -59,3 +59,12 @@ def read_chains(family: Family) -> LiveChains | None:
         if any(line.startswith(f":{names.SERVICES} ") for line in lines["nat"]):
             return LiveChains(Listing(lines))
     return None
+
+
+def read_counts(family: Family, plans: Mapping[ServicePortName, PortPlan]) -> Counts:
+    """The counters of these ports. Raises BackendError."""
+    try:
+        iptables = Iptables(ipv6=family is Family.IPV6)
+        return Listing({"nat": iptables.save_now("nat", counters=True)}).counts(plans)
+    except IptablesError as err:
+        raise BackendError(str(err)) from err

@@ -84,6 +84,20 @@ def read_table(family: Family) -> LiveTable | None:
     return LiveTable(_read_text(nft_family(family)), elements, packets, affinity)
 
 
+def read_counts(family: Family, plans: Mapping[ServicePortName, PortPlan], *, endpoints: bool) -> Counts:
+    """The counters of these ports; without `endpoints` only by service port, which is much less to read.
+
+    Raises BackendError.
+    """
+    names = [name for name in set_types(family) if name.startswith(("endpoints-", "bound-"))] if endpoints else []
+    try:
+        with CounterSocket(nft_family(family), TABLE) as socket:
+            elements, packets = _read_elements(socket, family, ("services", "node-ports", *names))
+    except (NetlinkError, InterruptedError) as err:
+        raise BackendError(f"nftables: {err}") from err
+    return count_elements(elements, packets, plans)
+
+
 def _read_text(ip: str) -> str:
     rules, full = Nft(terse=True), Nft()
     try:

@@ -1,0 +1,58 @@
+"""Counters of the kernel that begin anew, as sums that only grow."""
+
+from collections.abc import Mapping
+
+from kubesvc.proxy.backend import BackendError
+from kubesvc.proxy.counting import LEAST_SECONDS, ConnectionCounts, Totals, add_up
+from kubesvc.proxy.live import Counts
+from kubesvc.proxy.model import PortPlan, ServicePortName
+from kubesvc.testing.clock import VirtualClock
+
+WEB = ServicePortName("default", "web", "", "TCP")
+
+
+def test_a_counter_that_begins_anew_takes_nothing_away() -> None:
+    totals: Totals[str] = Totals()
+    for number in (5, 8, 2, 3):
+        totals.update({"web": number})
+
+    assert totals.values == {"web": 9}
+
+
+def test_what_is_gone_is_not_shown() -> None:
+    totals: Totals[str] = Totals()
+    totals.update({"web": 5, "other": 1})
+    totals.update({"web": 5})
+
+    assert totals.values == {"web": 5}
+
+
+def test_families_are_added_up() -> None:
+    assert add_up([{"web": 5}, {"web": 1, "six": 2}]) == {"web": 6, "six": 2}
+
+
+async def test_the_kernel_is_not_asked_more_often_than_it_may() -> None:
+    clock = VirtualClock()
+    looks: list[int] = []
+
+    def read(_: Mapping[ServicePortName, PortPlan]) -> Counts:
+        looks.append(1)
+        return Counts({WEB: len(looks)}, {})
+
+    counts = ConnectionCounts(read, {}, clock)
+    await counts.refresh()
+    await counts.refresh()
+    assert counts.services.values == {WEB: 1}
+    await clock.advance(LEAST_SECONDS)
+    await counts.refresh()
+    assert counts.services.values == {WEB: 2}
+
+
+async def test_trouble_leaves_the_counts_as_they_were() -> None:
+    def read(_: Mapping[ServicePortName, PortPlan]) -> Counts:
+        raise BackendError("no kernel today")
+
+    counts = ConnectionCounts(read, {}, VirtualClock())
+    await counts.refresh()
+
+    assert counts.services.values == {}
