@@ -5,6 +5,7 @@ from pathlib import Path
 
 from kubesvc.api.addresses import check_cidr, family_of
 from kubesvc.apiserver.options import DEFAULT_PORT, ApiServerOptions
+from kubesvc.store.types import Durability
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -78,6 +79,13 @@ def _add_state(state: argparse._ArgumentGroup) -> None:
         help="SQLite file that holds all objects; made when missing",
     )
     state.add_argument(
+        "--durability",
+        choices=[one.value for one in Durability],
+        default=Durability.DISK.value,
+        help="what acknowledged writes survive. disk: all but the loss of the disk (fsync); process: kill -9 of any"
+        " process, but no crash of the machine, which may break the whole file (default: %(default)s)",
+    )
+    state.add_argument(
         "--event-ttl",
         type=float,
         default=3600.0,
@@ -120,6 +128,7 @@ def options_from(args: argparse.Namespace) -> ApiServerOptions:
         kubelet_token_file=args.kubelet_token_file,
         kubelet_ca=args.kubelet_certificate_authority,
         event_ttl=args.event_ttl,
+        durability=Durability(args.durability),
     )
 
 

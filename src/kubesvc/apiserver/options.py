@@ -4,6 +4,8 @@ import socket
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from kubesvc.store.types import Durability
+
 DEFAULT_PORT = 6443
 
 
@@ -41,3 +43,4 @@ class ApiServerOptions:
     kubelet_token_file: Path | None = None
     kubelet_ca: Path | None = None
     event_ttl: float = field(default=3600.0)
+    durability: Durability = Durability.DISK

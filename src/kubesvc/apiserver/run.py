@@ -93,7 +93,7 @@ def _tls(options: ApiServerOptions) -> ssl.SSLContext:
 
 def _open(options: ApiServerOptions) -> SqliteBackend:
     try:
-        return SqliteBackend.open(options.database)
+        return SqliteBackend.open(options.database, durability=options.durability)
     except StorageFailed as err:
         hints = {
             "locked": "another API server runs on it; stop that one or name another --database",

@@ -47,6 +47,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the /24 for the nodes' addresses (default: one that clashes with nothing here)",
     )
     parser.add_argument(
+        "--durability",
+        choices=("disk", "process"),
+        help="what the cluster's state survives. disk: also a crash of the machine; process: kill -9 of anything, but"
+        " no such crash; for tests and demos, which then never wait for a busy disk (default: disk)",
+    )
+    parser.add_argument(
         "--kubeconfig",
         default="",
         metavar="FILE",
@@ -93,6 +99,7 @@ def run(args: argparse.Namespace) -> int:
             load_balancer=args.load_balancer,
             pool=args.load_balancer_pool,
             node_network=args.node_network,
+            durability=args.durability,
         )
     )
     _await_supervisor(launched, progress)

@@ -76,6 +76,6 @@ def _write_tokens(state: StateDirectory, ledger: Ledger) -> None:
         # People and their tools are outside of the router's namespace.
         server = f"https://127.0.0.1:{ledger.api_port}" if stem == ADMIN else topology.api_url
         write_private(state.kubeconfig(stem), Entry(name=topology.context, server=server, ca_pem=ca, token=token))
-    write_atomically(state.kubelet_token_file, secrets.token_urlsafe(32).encode())
+    write_atomically(state.kubelet_token_file, secrets.token_urlsafe(32).encode(), sync=ledger.synced)
     # Last: its presence says that all of them are there.
-    write_atomically(state.tokens_file, json.dumps(tokens).encode())
+    write_atomically(state.tokens_file, json.dumps(tokens).encode(), sync=ledger.synced)

@@ -39,6 +39,7 @@ class Wanted:
     load_balancer: bool | None = None
     pool: IPv4Network | None = None
     node_network: IPv4Network | None = None
+    durability: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +186,7 @@ def _new_cluster(state: StateDirectory, wanted: Wanted, claims: Claims) -> Ledge
         api_port=_free_port(),
         proxy_mode=wanted.proxy_mode or "nftables",
         load_balancer=True if wanted.load_balancer is None else wanted.load_balancer,
+        durability=wanted.durability or "disk",
     )
     try:
         state.root.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -219,6 +221,7 @@ def _check_same(ledger: Ledger, wanted: Wanted) -> None:
         "--nodes": (wanted.nodes, ledger.node_count),
         "--proxy-mode": (wanted.proxy_mode, ledger.proxy_mode),
         "--load-balancer-pool": (wanted.pool and str(wanted.pool), ledger.pool),
+        "--durability": (wanted.durability, ledger.durability),
         "--node-network": (wanted.node_network and str(wanted.node_network), ledger.node_network),
     }
     for flag, (asked_value, has) in asked.items():

@@ -79,6 +79,13 @@ class Ledger:
     format: int = _FORMAT
     user_contexts: tuple[UserContext, ...] = ()
     zones: tuple[str, ...] = field(default=())
+    # As `kubesvc apiserver --durability`; it holds for the cluster's other files, too.
+    durability: str = "disk"
+
+    @property
+    def synced(self) -> bool:
+        """Whether what the cluster writes must survive a crash of the machine."""
+        return self.durability == "disk"
 
     @property
     def topology(self) -> Topology:
@@ -153,8 +160,8 @@ class StateDirectory:
         return _parse(text, self.ledger_file)
 
     def write(self, ledger: Ledger) -> None:
-        """Replace the ledger atomically; it is on disk when this returns."""
-        write_atomically(self.ledger_file, json.dumps(asdict(ledger), indent=1).encode())
+        """Replace the ledger atomically; that of a synced cluster is on disk when this returns."""
+        write_atomically(self.ledger_file, json.dumps(asdict(ledger), indent=1).encode(), sync=ledger.synced)
 
     def update(self, **changes: Any) -> Ledger:
         """Read, change and write the ledger; the caller holds the home lock."""
@@ -246,15 +253,17 @@ def _is_current(descriptor: int) -> bool:
         return False
 
 
-def write_atomically(path: Path, content: bytes, mode: int = 0o600) -> None:
-    """Write beside and rename over, so that a reader sees the old or the new whole file. Raises StateError."""
+def write_atomically(path: Path, content: bytes, mode: int = 0o600, *, sync: bool = True) -> None:
+    """Write beside and rename over: a reader sees the old or the new whole file, after a crash maybe neither without
+    `sync`. Raises StateError."""
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
+            if sync:
+                os.fsync(file.fileno())
         beside.replace(path)
     except OSError as err:
         beside.unlink(missing_ok=True)

@@ -91,6 +91,7 @@ def _role(name: str, namespace: str, main: Main, *, fingerprint: str = "", keeps
 def _api_server(state: StateDirectory, ledger: Ledger, sockets: tuple[socket.socket, ...]) -> Main:
     def main() -> Coroutine[Any, Any, None]:
         from kubesvc.apiserver.run import ApiServerOptions, run
+        from kubesvc.store.types import Durability
 
         return run(
             ApiServerOptions(
@@ -106,6 +107,7 @@ def _api_server(state: StateDirectory, ledger: Ledger, sockets: tuple[socket.soc
                 sa_signing_key=state.pki / "sa.key",
                 kubelet_token_file=state.kubelet_token_file,
                 kubelet_ca=state.pki / "ca.crt",
+                durability=Durability(ledger.durability),
             )
         )
 

@@ -4,8 +4,9 @@ One table, append only: `log(revision, key, value)`, a NULL value being a deleti
 objects and the bounded history are kept in memory (`mvcc`), as the very bytes that answers consist of.
 
 Group commit: while one transaction is on its way to the disk, in a thread of its own, further writes gather;
-they share the next transaction and its one fsync (WAL, synchronous=FULL). A write is acknowledged, and shown
-to readers and watchers, only after that. Rows that neither state nor history need are deleted along the way.
+they share the next transaction and its one fsync (WAL, synchronous=FULL; Durability.PROCESS does without). A write
+is acknowledged, and shown to readers and watchers, only after that. Rows that neither state nor history need are
+deleted along the way.
 
 The database is locked exclusively: a second server on the same file is refused at once.
 """
@@ -18,7 +19,7 @@ from functools import partial
 from pathlib import Path
 
 from kubesvc.store.mvcc import Mvcc, Staged
-from kubesvc.store.types import Page, Record, Revision, StorageFailed, StorageFull, Watch, Write
+from kubesvc.store.types import Durability, Page, Record, Revision, StorageFailed, StorageFull, Watch, Write
 from kubesvc.store.watch import WatchHub
 
 _SCHEMA = """
@@ -41,7 +42,9 @@ class SqliteBackend:
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
 
     @classmethod
-    def open(cls, path: Path, *, keep_events: int = 8192, max_pages: int = 0) -> "SqliteBackend":
+    def open(
+        cls, path: Path, *, durability: Durability = Durability.DISK, keep_events: int = 8192, max_pages: int = 0
+    ) -> "SqliteBackend":
         """Open or create the file and read it into memory. `max_pages` bounds its size (0: no bound).
 
         Raises StorageFailed when the file cannot be used, naming it.
@@ -51,7 +54,7 @@ class SqliteBackend:
             # Secrets are in it; SQLite gives its other files the same mode.
             path.touch(mode=0o600)
             connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=0.5)
-            _prepare(connection, max_pages)
+            _prepare(connection, durability, max_pages)
             mvcc = Mvcc(keep_events=keep_events)
             meta = dict(connection.execute("SELECT name, value FROM meta"))
             rows = connection.execute("SELECT revision, key, value FROM log ORDER BY revision")
@@ -140,11 +143,12 @@ class SqliteBackend:
                 durable.exception()
 
 
-def _prepare(connection: sqlite3.Connection, max_pages: int) -> None:
+def _prepare(connection: sqlite3.Connection, durability: Durability, max_pages: int) -> None:
     """Lock the file, set it to durable commits, make its tables."""
+    # First, because already the change to WAL syncs.
+    connection.execute(f"PRAGMA synchronous={'OFF' if durability is Durability.PROCESS else 'FULL'}")
     connection.execute("PRAGMA locking_mode=EXCLUSIVE")
     connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA cache_size=-512")
     connection.executescript(_SCHEMA)
     connection.execute("BEGIN IMMEDIATE")
@@ -161,7 +165,7 @@ def _write(
     compacted: Revision,
     revision: Revision,
 ) -> None:
-    """One transaction, one fsync; rolled back as a whole on any error."""
+    """One transaction, one fsync at most; rolled back as a whole on any error."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         connection.executemany("INSERT INTO log VALUES (?, ?, ?)", rows)

@@ -20,6 +20,18 @@ from typing import NewType, Protocol
 Revision = NewType("Revision", int)
 
 ABSENT = Revision(0)
+
+
+class Durability(StrEnum):
+    """What an acknowledged write survives."""
+
+    DISK = "disk"
+    """Everything but the loss of the medium: it is synced before it is acknowledged."""
+
+    PROCESS = "process"
+    """The end of any process, kill -9 included. A crash of the machine may lose it, or break the whole store."""
+
+
 _METADATA = b'"metadata":{'
 
 

@@ -59,12 +59,13 @@ class Cluster:
         nodes: int = 1,
         proxy_mode: str = "nftables",
         load_balancer: bool = True,
+        durability: str = "process",
         timeout: float = _UP_TIMEOUT,
     ) -> None:
         self.name = name or f"test-{uuid.uuid4().hex[:8]}"
         self.node_names = [f"node-{number}" for number in range(1, nodes + 1)]
         self._up_flags = ["--nodes", str(nodes), "--proxy-mode", proxy_mode, "--timeout", f"{timeout}s"]
-        self._up_flags += ["--durability", "process"]
+        self._up_flags += ["--durability", durability]
         self._up_flags += [] if load_balancer else ["--no-load-balancer"]
         self._folder = Path(tempfile.gettempdir())
         self._up_report = ""

@@ -1,5 +1,6 @@
 """The ledger on disk."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -113,3 +114,19 @@ def test_the_home_goes_when_nothing_but_its_lock_is_left(state: StateDirectory) 
     assert not state.root.parent.exists()
     with locked_home():
         assert state.root.parent.exists()
+
+
+def test_a_ledger_written_before_there_was_a_choice_is_durable(state: StateDirectory) -> None:
+    state.write(LEDGER)
+    document = json.loads(state.ledger_file.read_text())
+    del document["durability"]
+    state.ledger_file.write_text(json.dumps(document))
+    assert state.read() == LEDGER
+    assert LEDGER.synced
+    assert not replace(LEDGER, durability="process").synced
+
+
+def test_another_durability_than_the_clusters_is_refused(state: StateDirectory) -> None:
+    state.write(LEDGER)
+    with pytest.raises(ClusterError, match="exists with --durability disk, not process"):
+        launch(Wanted(name="lab", durability="process"))

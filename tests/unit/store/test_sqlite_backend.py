@@ -14,7 +14,16 @@ from pathlib import Path
 import pytest
 
 from kubesvc.store.sqlite import SqliteBackend
-from kubesvc.store.types import ABSENT, Overrun, Revision, RevisionMismatch, StorageFailed, StorageFull, Write
+from kubesvc.store.types import (
+    ABSENT,
+    Durability,
+    Overrun,
+    Revision,
+    RevisionMismatch,
+    StorageFailed,
+    StorageFull,
+    Write,
+)
 
 
 def body(text: str = "") -> bytes:
@@ -156,10 +165,10 @@ _WRITER = """
 import asyncio, sys
 from pathlib import Path
 from kubesvc.store.sqlite import SqliteBackend
-from kubesvc.store.types import Write
+from kubesvc.store.types import Durability, Write
 BODY = b'{"kind":"X","apiVersion":"v1","metadata":{"name":"x"}}'
 async def main():
-    store = SqliteBackend.open(Path(sys.argv[1]))
+    store = SqliteBackend.open(Path(sys.argv[1]), durability=Durability(sys.argv[2]))
     async def write(worker):
         for n in range(10**6):
             await store.commit([Write(f"a/{worker}-{n}", BODY)])
@@ -169,8 +178,9 @@ asyncio.run(main())
 """
 
 
-def _keys_acknowledged_before_kill(path: Path) -> list[str]:
-    with subprocess.Popen([sys.executable, "-c", _WRITER, str(path)], stdout=subprocess.PIPE) as writer:
+def _keys_acknowledged_before_kill(path: Path, durability: Durability) -> list[str]:
+    argv = [sys.executable, "-c", _WRITER, str(path), durability]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE) as writer:
         assert writer.stdout
         acknowledged = [writer.stdout.readline().decode().strip() for _ in range(50)]
         os.kill(writer.pid, signal.SIGKILL)
@@ -178,7 +188,21 @@ def _keys_acknowledged_before_kill(path: Path) -> list[str]:
         return acknowledged + [line.decode().strip() for line in writer.stdout if line.endswith(b"\n")]
 
 
-async def test_every_acknowledged_write_survives_kill_9(tmp_path: Path) -> None:
-    acknowledged = _keys_acknowledged_before_kill(tmp_path / "db")
+@pytest.mark.parametrize("durability", Durability)
+async def test_every_acknowledged_write_survives_kill_9(tmp_path: Path, durability: Durability) -> None:
+    acknowledged = _keys_acknowledged_before_kill(tmp_path / "db", durability)
     async with opened(tmp_path / "db") as store:
         assert [key for key in acknowledged if store.get(key) is None] == []
+
+
+@pytest.mark.parametrize(("durability", "synchronous"), [(Durability.DISK, 2), (Durability.PROCESS, 0)])
+async def test_only_the_durability_of_the_disk_waits_for_it(
+    tmp_path: Path, durability: Durability, synchronous: int
+) -> None:
+    store = SqliteBackend.open(tmp_path / "db", durability=durability)
+    assert store._connection.execute("PRAGMA synchronous").fetchone() == (synchronous,)
+    assert store._connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    await store.commit([Write("a/x", body())])
+    await store.close()
+    async with opened(tmp_path / "db") as again:
+        assert again.get("a/x")

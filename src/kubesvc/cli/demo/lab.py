@@ -48,7 +48,8 @@ class Lab:
         self._stage = stage
         self._run = stage.run
         self._kubectl = stage.kubectl
-        self._up_flags = ["--nodes", str(nodes)] + (["--proxy-mode", proxy_mode] if proxy_mode != "nftables" else [])
+        self._up_flags = ["--nodes", str(nodes), "--durability", "process"]
+        self._up_flags += ["--proxy-mode", proxy_mode] if proxy_mode != "nftables" else []
         self._proxy_mode = proxy_mode
         self._before = self._snapshot()
 
