@@ -350,3 +350,31 @@ def test_connections_are_counted_per_service_and_endpoint(net: Net, mode: str) -
         return [line.split()[-1] for line in found] == [str(number)]
 
     inside(net, mode, story)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_addresses_of_a_new_service_range_are_not_let_out(net: Net, mode: str) -> None:
+    more = {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "ServiceCIDR",
+        "metadata": {"name": "more"},
+        "spec": {"cidrs": ["198.51.100.0/24"]},
+    }
+
+    async def story(world: World) -> None:
+        put(world, *web())
+        async with world.proxy():
+            assert await world.ask("pod-a", "198.51.100.3", 80) == "refused"  # by the host that has the address
+            put(world, more)
+            await world.until(lambda: silent(world))
+            world.api.remove(resource("servicecidrs"), "more")
+            await world.until(lambda: refused(world))
+            assert await answers(world)
+
+    async def silent(world: World) -> bool:
+        return await world.ask("pod-a", "198.51.100.3", 80, timeout=0.2) == "silence"
+
+    async def refused(world: World) -> bool:
+        return await world.ask("pod-a", "198.51.100.3", 80, timeout=0.2) == "refused"
+
+    inside(net, mode, story)

@@ -117,6 +117,10 @@ class Proxier:
                     self._metrics.repairs.inc(family.tracker.family)
                     self._wake.set()
 
+    def wake(self) -> None:
+        """Something that rules depend on has changed."""
+        self._mark_dirty()
+
     def demand_full_sync(self) -> None:
         """Compare everything with the kernel at the next opportunity."""
         for family in self.families:

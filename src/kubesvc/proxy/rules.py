@@ -34,12 +34,17 @@ class RuleSettings:
     localhost_nodeports: bool = False
 
 
-def rule_settings(options: ProxyOptions, family: Family, node: views.Node | None) -> RuleSettings:
-    """The settings of one family on a node; a node not yet known answers on every local address."""
+def rule_settings(
+    options: ProxyOptions, family: Family, node: views.Node | None, more_cidrs: tuple[str, ...] = ()
+) -> RuleSettings:
+    """The settings of one family on a node; a node not yet known answers on every local address.
+
+    `more_cidrs` are ranges of Services beyond those that the options name.
+    """
     return RuleSettings(
         family=family,
         pods=_pod_source(options, family, node),
-        service_cidrs=_ranges(options.service_cidrs, family),
+        service_cidrs=_ranges((*options.service_cidrs, *more_cidrs), family),
         nodeport_addresses=_nodeport_addresses(options, family, node),
         masquerade_all=options.masquerade_all,
         mark=1 << options.masquerade_bit,

@@ -36,6 +36,7 @@ from kubesvc.proxy.metrics import ProxyMetrics
 from kubesvc.proxy.model import Complaint, HealthCheck
 from kubesvc.proxy.options import LocalDetector, Mode, ProxyOptions
 from kubesvc.proxy.proxier import Proxier
+from kubesvc.proxy.ranges import ServiceRanges
 from kubesvc.proxy.rules import rule_settings
 from kubesvc.proxy.servers import JSON, METRICS, TEXT, Answer, Handler, HealthCheckServers, HttpServer, timestamps
 from kubesvc.proxy.services import LABEL_PROXY_NAME
@@ -98,6 +99,8 @@ class _Daemon:
         self._counts = [
             ConnectionCounts(counter_reader(options, each.tracker.family), each.plans, clock) for each in families
         ]
+        self._node: views.Node | None = None
+        self._ranges = ServiceRanges(client, clock, self._ranges_changed)
         self._health = Health(patience=2 * options.sync_period)
         self._metrics = ProxyMetrics(str(Mode(options.mode)))
         self._events = EventRecorder(client, "kube-proxy", host=options.node_name, clock=clock)
@@ -124,6 +127,7 @@ class _Daemon:
         try:
             for server in servers:
                 await server.start()
+            await self._ranges.first_look()
             await serve_critical(self._client, self._families, self._options.node_name, self._configure)
             async with asyncio.TaskGroup() as group:
                 for informer in self._informers:
@@ -131,6 +135,7 @@ class _Daemon:
                 group.create_task(self._events.run(), name="proxy-events")
                 group.create_task(self._proxier.run(), name="proxy-sync")
                 group.create_task(self._proxier.watch_rules(), name="proxy-rules")
+                group.create_task(self._ranges.run(), name="proxy-ranges")
                 group.create_task(self._announce(), name="proxy-ready")
                 group.create_task(self._serve_health_checks(), name="proxy-health-checks")
         finally:
@@ -169,9 +174,16 @@ class _Daemon:
     def _configure(self, node: views.Node | None) -> None:
         if node is None:
             return
+        self._node = node
         for family in self._families:
-            if family.backend.configure(rule_settings(self._options, family.tracker.family, node)):
+            settings = rule_settings(self._options, family.tracker.family, node, self._ranges.cidrs)
+            if family.backend.configure(settings):
                 family.needs_full = True
+
+    def _ranges_changed(self) -> None:
+        _log.info("ranges of Services", cidrs=",".join(self._ranges.cidrs))
+        self._configure(self._node)
+        self._proxier.wake()
 
     def _complain(self, complaint: Complaint) -> None:
         api_version = "v1" if complaint.kind == "Service" else "discovery.k8s.io/v1"

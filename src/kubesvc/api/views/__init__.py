@@ -24,6 +24,8 @@ from kubesvc.api.views.cluster import (
     Partial,
     Secret,
     ServiceAccount,
+    ServiceCIDR,
+    ServiceCIDRSpec,
 )
 from kubesvc.api.views.containers import (
     Capabilities,
@@ -180,6 +182,8 @@ __all__ = [
     "Service",
     "ServiceAccount",
     "ServiceAccountTokenProjection",
+    "ServiceCIDR",
+    "ServiceCIDRSpec",
     "ServicePort",
     "ServiceSpec",
     "ServiceStatus",

@@ -46,6 +46,15 @@ class Lease(View, frozen=True):
     spec: LeaseSpec = LeaseSpec()
 
 
+class ServiceCIDRSpec(View, frozen=True):
+    cidrs: tuple[str, ...] | None = None
+
+
+class ServiceCIDR(View, frozen=True):
+    metadata: ObjectMeta
+    spec: ServiceCIDRSpec = ServiceCIDRSpec()
+
+
 class Partial(View, frozen=True):
     """Any object when only its metadata matters."""
 
