@@ -9,10 +9,9 @@ import os
 import select
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from kubesvc.cluster.ledger import StateDirectory, StateError, locked_home, remove_empty_home
-from kubesvc.cluster.processes import Process, find_members, kill_and_wait
+from kubesvc.cluster.processes import find_members, kill_and_wait, name_of
 from kubesvc.cluster.records import KEEPER, supervisor_alive
 from kubesvc.cluster.restarts import RestartPolicy
 from kubesvc.observe import log
@@ -47,7 +46,7 @@ def keep(state: StateDirectory, supervisor: int, succeed: Callable[[], int]) -> 
 
 def end_keepers(state: StateDirectory) -> None:
     """End what may wait to start a supervisor, because the caller, who holds the home lock, does that itself."""
-    kill_and_wait(member for member in find_members(state.root, ()) if _is_keeper(member))
+    kill_and_wait(member for member in find_members(state.root, ()) if name_of(member.pid) == f"ksv-{KEEPER}")
 
 
 def _start_another(state: StateDirectory, succeed: Callable[[], int]) -> int | None:
@@ -69,10 +68,3 @@ def _reap() -> None:
             pass
     except ChildProcessError:
         return
-
-
-def _is_keeper(member: Process) -> bool:
-    try:
-        return Path(f"/proc/{member.pid}/comm").read_text().strip() == f"ksv-{KEEPER}"
-    except OSError:
-        return False

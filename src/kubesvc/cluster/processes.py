@@ -95,6 +95,22 @@ def proportional_memory(pid: int) -> int:
     return 0
 
 
+def name_of(pid: int) -> str:
+    """The name of a process as ps(1) shows it, "" for one that is gone."""
+    try:
+        return (_PROC / str(pid) / "comm").read_text().rstrip("\n")
+    except OSError:
+        return ""
+
+
+def children_of(pid: int) -> list[int]:
+    """The processes that this one has forked and that still run."""
+    try:
+        return [int(child) for child in (_PROC / str(pid) / "task" / str(pid) / "children").read_text().split()]
+    except OSError:
+        return []
+
+
 def _pids() -> Iterator[int]:
     for entry in os.listdir(_PROC):
         if entry.isdecimal():
