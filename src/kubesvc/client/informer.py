@@ -56,7 +56,8 @@ class Informer(Generic[T]):
     """Keeps `objects` equal to what the server has, and tells subscribers (key, old, new).
 
     An object that does not decode as `view` is reported to `on_bad_object` with its key (None where
-    not even that could be read) and the reason; what was cached of it before stays. `transform` may
+    not even that could be read) and the reason; what was cached of it before stays. So is one over which
+    a subscriber raises; the other subscribers see it all the same. `transform` may
     trade an object for a smaller one of the same view before it is cached. `retain` does so after
     subscribers have seen it whole, for consumers that keep what they need themselves; with it, the
     objects of the first list reach subscribers one by one, before the list is complete.
@@ -233,7 +234,13 @@ class Informer(Generic[T]):
         else:
             self._objects[key] = self._retain(new) if self._retain else new
         for handler in self._handlers:
-            handler(key, old, new)
+            try:
+                handler(key, old, new)
+            except Exception as err:
+                # A supervisor's catch: a defect that one object brings out must not end the work for all others.
+                _log.error("a subscriber failed", exc=err, resource=self.resource.plural, object=key)
+                if self._on_bad_object is not None:
+                    self._on_bad_object(key, f"{type(err).__name__}: {err}")
 
     def _report_bad(self, raw: bytes, reason: str) -> Key | None:
         try:

@@ -10,20 +10,29 @@ import asyncio
 import copy
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
 from kubesvc.api.patch import apply_merge_patch
-from kubesvc.api.resources import BY_PATH, Key, Resource
+from kubesvc.api.resources import Key, Resource
 from kubesvc.api.status import AlreadyExists, ApiError, BadRequest, Conflict, Expired, MethodNotAllowed, NotFound
 from kubesvc.client.errors import ConnectionFailed
 from kubesvc.client.transport import NO_QUERY, Response
-
-Document = dict[str, Any]
-_END = b""
+from kubesvc.testing.local_parts import (
+    END,
+    Document,
+    Target,
+    Watcher,
+    frame,
+    frames,
+    key_of,
+    parse_target,
+    resource_of,
+    selected_by,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,34 +45,6 @@ class Call:
     body: Document | None
 
 
-@dataclass(slots=True)
-class _Watcher:
-    resource: Resource
-    namespace: str
-    selected: Callable[[Document], bool]
-    queue: asyncio.Queue[bytes] = field(default_factory=asyncio.Queue)
-    seen: set[Key] = field(default_factory=set)
-
-    def offer(self, type_: str, obj: Document) -> None:
-        key = _key(obj)
-        if self.namespace and key.namespace != self.namespace:
-            return
-        matches = self.selected(obj) and type_ != "DELETED"
-        if not matches and key not in self.seen:
-            return
-        sent = "DELETED" if not matches else ("MODIFIED" if key in self.seen else "ADDED")
-        (self.seen.add if matches else self.seen.discard)(key)
-        self.queue.put_nowait(_frame(sent, obj))
-
-
-@dataclass(frozen=True, slots=True)
-class _Target:
-    resource: Resource
-    namespace: str
-    name: str
-    subresource: str
-
-
 class LocalTransport:
     """The in-memory API; `calls` records the requests, `put`, `remove` and `documents` work from the outside."""
 
@@ -73,7 +54,7 @@ class LocalTransport:
         self.oldest_revision = 0
         self._objects: dict[Resource, dict[Key, Document]] = {}
         self._log: list[tuple[int, Resource, str, Document]] = []
-        self._watchers: list[_Watcher] = []
+        self._watchers: list[Watcher] = []
         self._watch_list = watch_list
         self._reachable = True
         self._refusals: list[tuple[Callable[[Call], bool], ApiError]] = []
@@ -86,7 +67,7 @@ class LocalTransport:
         """Create or replace an object given as a document with apiVersion and kind; returns what is stored."""
         resource = resource_of(obj)
         stored = copy.deepcopy(obj)
-        old = self._bucket(resource).get(_key(stored))
+        old = self._bucket(resource).get(key_of(stored))
         return self._store(resource, stored, old)
 
     def remove(self, resource: Resource, name: str, namespace: str = "") -> None:
@@ -108,7 +89,7 @@ class LocalTransport:
     def break_watches(self) -> None:
         """End all open watches in an orderly way."""
         for watcher in self._watchers:
-            watcher.queue.put_nowait(_END)
+            watcher.queue.put_nowait(END)
 
     def compact(self) -> None:
         """Forget the history: a watch from before now is answered 410 Expired."""
@@ -151,7 +132,7 @@ class LocalTransport:
         self.calls.append(call)
         try:
             self._maybe_refuse(call)
-            answer = self._handle(method, _parse(path), query, document, content_type)
+            answer = self._handle(method, parse_target(path), query, document, content_type)
         except ApiError as err:
             return Response(err.code, msgspec.json.encode(err.to_status()))
         return Response(201 if method == "POST" else 200, msgspec.json.encode(answer))
@@ -164,10 +145,10 @@ class LocalTransport:
         call = Call("WATCH", path, dict(query), None)
         self.calls.append(call)
         self._maybe_refuse(call)
-        watcher = self._open(_parse(path), query)
+        watcher = self._open(parse_target(path), query)
         self._watchers.append(watcher)
         try:
-            yield _frames(watcher)
+            yield frames(watcher)
         finally:
             self._watchers.remove(watcher)
 
@@ -180,8 +161,8 @@ class LocalTransport:
                 del self._refusals[index]
                 raise error
 
-    def _open(self, target: _Target, query: Mapping[str, str]) -> _Watcher:
-        watcher = _Watcher(target.resource, target.namespace, _selected(query))
+    def _open(self, target: Target, query: Mapping[str, str]) -> Watcher:
+        watcher = Watcher(target.resource, target.namespace, selected_by(query))
         initial = query.get("sendInitialEvents") == "true"
         if initial and not self._watch_list:
             raise BadRequest("sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled")
@@ -198,13 +179,13 @@ class LocalTransport:
         for revision, resource, type_, obj in self._log:
             if revision > int(since) and resource == target.resource:
                 if type_ == "ADDED":
-                    watcher.seen.discard(_key(obj))
-                watcher.seen |= {_key(obj)} if type_ == "DELETED" else set()
+                    watcher.seen.discard(key_of(obj))
+                watcher.seen |= {key_of(obj)} if type_ == "DELETED" else set()
                 watcher.offer(type_, obj)
         return watcher
 
     def _bookmark(self, resource: Resource) -> bytes:
-        return _frame(
+        return frame(
             "BOOKMARK",
             {
                 "kind": resource.kind,
@@ -217,7 +198,7 @@ class LocalTransport:
         )
 
     def _handle(
-        self, method: str, target: _Target, query: Mapping[str, str], body: Document | None, content_type: str
+        self, method: str, target: Target, query: Mapping[str, str], body: Document | None, content_type: str
     ) -> Document:
         if method == "POST":
             return self._create(target, body or {})
@@ -237,8 +218,8 @@ class LocalTransport:
                 return self._delete(target, old, body or {})
         raise MethodNotAllowed(f"{method} is not supported")
 
-    def _list(self, target: _Target, query: Mapping[str, str]) -> Document:
-        selected = _selected(query)
+    def _list(self, target: Target, query: Mapping[str, str]) -> Document:
+        selected = selected_by(query)
         items = [
             obj
             for key, obj in self._bucket(target.resource).items()
@@ -251,7 +232,7 @@ class LocalTransport:
             "items": items,
         }
 
-    def _create(self, target: _Target, body: Document) -> Document:
+    def _create(self, target: Target, body: Document) -> Document:
         if target.subresource == "binding":
             return self._bind(target, body)
         if target.subresource == "token":
@@ -263,18 +244,18 @@ class LocalTransport:
             meta.setdefault("namespace", target.namespace)
         if not meta.get("name"):
             meta["name"] = f"{meta['generateName']}{self.revision:05d}"
-        if _key(body) in self._bucket(target.resource):
+        if key_of(body) in self._bucket(target.resource):
             raise AlreadyExists(f'{target.resource.group_resource} "{meta["name"]}" already exists')
         return self._store(target.resource, body, None)
 
-    def _bind(self, target: _Target, body: Document) -> Document:
+    def _bind(self, target: Target, body: Document) -> Document:
         pod = self._bucket(target.resource)[Key(target.namespace, target.name)]
         bound = copy.deepcopy(pod)
         bound.setdefault("spec", {})["nodeName"] = body["target"]["name"]
         self._store(target.resource, bound, pod)
         return {"kind": "Status", "apiVersion": "v1", "status": "Success", "code": 201}
 
-    def _update(self, target: _Target, old: Document, body: Document) -> Document:
+    def _update(self, target: Target, old: Document, body: Document) -> Document:
         sent = body["metadata"].get("resourceVersion")
         if sent and sent != old["metadata"]["resourceVersion"]:
             raise Conflict(
@@ -286,7 +267,7 @@ class LocalTransport:
             body = copy.deepcopy(old) | {"status": body.get("status", {})}
         return self._store(target.resource, body, old)
 
-    def _patch(self, target: _Target, old: Document, patch: Any, content_type: str) -> Document:
+    def _patch(self, target: Target, old: Document, patch: Any, content_type: str) -> Document:
         if "json-patch" in content_type:
             raise BadRequest("the in-memory API does not apply JSON patches")
         if target.subresource == "status":
@@ -296,7 +277,7 @@ class LocalTransport:
             raise Conflict(f'Operation cannot be fulfilled on {target.resource.group_resource} "{target.name}"')
         return self._store(target.resource, apply_merge_patch(old, patch), old)
 
-    def _delete(self, target: _Target, old: Document, options: Document) -> Document:
+    def _delete(self, target: Target, old: Document, options: Document) -> Document:
         meta = old["metadata"]
         uid = (options.get("preconditions") or {}).get("uid")
         if uid and uid != meta["uid"]:
@@ -309,7 +290,7 @@ class LocalTransport:
             marked["metadata"].setdefault("deletionTimestamp", "2026-01-01T00:00:00Z")
             marked["metadata"]["deletionGracePeriodSeconds"] = grace or 0
             return self._store(target.resource, marked, old)
-        self._drop(target.resource, _key(old))
+        self._drop(target.resource, key_of(old))
         return old
 
     def _store(self, resource: Resource, new: Document, old: Document | None) -> Document:
@@ -324,13 +305,13 @@ class LocalTransport:
         if old is not None and meta.get("deletionTimestamp") and not meta.get("finalizers"):
             waits_for_kubelet = resource.plural == "pods" and meta.get("deletionGracePeriodSeconds")
             if not waits_for_kubelet and old["metadata"].get("finalizers"):
-                self._drop(resource, _key(new))
+                self._drop(resource, key_of(new))
                 return new
         if "spec" in new:
             before = old["metadata"].get("generation", 1) if old else 0
             changed = old is None or old.get("spec") != new["spec"]
             meta["generation"] = before + 1 if changed else before
-        self._bucket(resource)[_key(new)] = new
+        self._bucket(resource)[key_of(new)] = new
         self._tell(resource, "MODIFIED" if old else "ADDED", new)
         return copy.deepcopy(new)
 
@@ -351,58 +332,3 @@ class LocalTransport:
 
     def _bucket(self, resource: Resource) -> dict[Key, Document]:
         return self._objects.setdefault(resource, {})
-
-
-def resource_of(obj: Document) -> Resource:
-    """The resource of a document by its apiVersion and kind; ValueError when kubesvc has none."""
-    for resource in BY_PATH.values():
-        if (resource.group_version, resource.kind) == (obj.get("apiVersion"), obj.get("kind")):
-            return resource
-    raise ValueError(f"no resource for {obj.get('apiVersion')} {obj.get('kind')}")
-
-
-def _parse(path: str) -> _Target:
-    parts = path.strip("/").split("/")
-    group, version, rest = ("", parts[1], parts[2:]) if parts[0] == "api" else (parts[1], parts[2], parts[3:])
-    namespace = ""
-    if len(rest) > 2 and rest[0] == "namespaces" and (group, version, rest[2]) in BY_PATH:
-        namespace, rest = rest[1], rest[2:]
-    resource = BY_PATH.get((group, version, rest[0]))
-    if resource is None:
-        raise NotFound("the server could not find the requested resource")
-    return _Target(resource, namespace, rest[1] if len(rest) > 1 else "", rest[2] if len(rest) > 2 else "")
-
-
-def _selected(query: Mapping[str, str]) -> Callable[[Document], bool]:
-    from kubesvc.api.selectors import parse_label_selector
-
-    labels = parse_label_selector(query["labelSelector"]) if query.get("labelSelector") else None
-    fields = [part.partition("=") for part in query.get("fieldSelector", "").split(",") if part]
-
-    def matches(obj: Document) -> bool:
-        if labels is not None and not labels.matches(obj["metadata"].get("labels") or {}):
-            return False
-        return all(_field(obj, name) == value.removeprefix("=") for name, _, value in fields)
-
-    return matches
-
-
-def _field(obj: Document, path: str) -> str:
-    value: Any = obj
-    for part in path.split("."):
-        value = value.get(part) if isinstance(value, dict) else None
-    return "" if value is None else str(value)
-
-
-async def _frames(watcher: _Watcher) -> AsyncIterator[bytes]:
-    while (frame := await watcher.queue.get()) != _END:
-        yield frame
-
-
-def _frame(type_: str, obj: Document) -> bytes:
-    return msgspec.json.encode({"type": type_, "object": obj})
-
-
-def _key(obj: Document) -> Key:
-    meta = obj["metadata"]
-    return Key(meta.get("namespace", ""), meta["name"])

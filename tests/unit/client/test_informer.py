@@ -180,3 +180,24 @@ async def test_a_consumer_that_remembers_by_itself_sees_objects_whole_and_keeps_
     await asyncio.gather(task, return_exceptions=True)
     assert seen == [1, 1]
     assert all(kept.spec.ports is None for kept in informer.objects.values())
+
+
+async def test_a_subscriber_that_fails_over_one_object_sees_the_next() -> None:
+    api = LocalTransport(service("a"), service("odd"), service("z"))
+    bad: list[Key | None] = []
+    seen: list[str] = []
+
+    def careless(key: Key, _: Service | None, __: Service | None) -> None:
+        if key.name == "odd":
+            raise ZeroDivisionError("by that object")
+        seen.append(key.name)
+
+    follower = Following(api, on_bad_object=lambda key, _: bad.append(key))
+    follower.informer.subscribe(careless)
+    task = asyncio.create_task(follower.informer.run())
+    await follower.until(follower.informer.synced.is_set)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert seen == ["a", "z"]
+    assert bad == [Key("default", "odd")]
+    assert follower.names == {"a", "odd", "z"}
