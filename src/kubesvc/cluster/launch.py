@@ -22,7 +22,7 @@ from kubesvc.cluster.ledger import (
     locked_home,
     remove_empty_home,
 )
-from kubesvc.cluster.records import SUPERVISOR, running, supervisor_alive
+from kubesvc.cluster.records import KEEPER, SUPERVISOR, running, supervisor_alive
 from kubesvc.cluster.topology import MAX_NODES, check_name
 from kubesvc.linux.mounts import is_chroot
 
@@ -96,20 +96,24 @@ def begun(state: StateDirectory) -> bool:
     """Whether the supervisor has started its roles. Raises ClusterError when there is none any more."""
     if running(state).get(SUPERVISOR) is not None:
         return True
-    check_supervised(state)
+    if not supervisor_alive(state):
+        raise _unsupervised(state)
     return False
 
 
 def check_supervised(state: StateDirectory) -> None:
-    """Raise ClusterError unless a supervisor is alive: without one, waiting is pointless."""
-    if supervisor_alive(state):
-        return
+    """Raise ClusterError unless a supervisor is alive, or its keeper: without them, waiting is pointless."""
+    if not supervisor_alive(state) and KEEPER not in running(state):
+        raise _unsupervised(state)
+
+
+def _unsupervised(state: StateDirectory) -> ClusterError:
     if state.ledger_file.exists():
-        raise ClusterError(
+        return ClusterError(
             f"the supervisor of cluster {state.name!r} ended while it was waited for",
             f"kubesvc logs supervisor --name {state.name} says why; kubesvc up repairs the cluster",
         )
-    raise ClusterError(f"cluster {state.name!r} was removed while it was waited for", "run kubesvc up again")
+    return ClusterError(f"cluster {state.name!r} was removed while it was waited for", "run kubesvc up again")
 
 
 def read_report(descriptor: int, *, timeout: float) -> bool:
