@@ -228,12 +228,12 @@ def _path(path: Iterable[Note]) -> Iterator[str]:
             last = hook
         if len(notes) > _MANY:
             hits = sum(note.found != "nothing" for note in notes)
-            yield f"  {chain:<22} {what} looked up by {len(notes)} keys, {hits} found"
+            yield f"  {chain:<25} {what} looked up by {len(notes)} keys, {hits} found"
             continue
         for note in notes:
             found = f" -> {note.found}" if note.found else ""
             key = f" [{note.key}]" if note.key else ""
-            yield f"  {chain:<22} {what}{key}{found}"
+            yield f"  {chain:<25} {what}{key}{found}"
 
 
 def _protocol(number: int) -> str:

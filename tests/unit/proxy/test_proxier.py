@@ -239,3 +239,19 @@ async def test_who_has_a_contested_address_is_said_once_and_again_when_it_change
         await world.until(lambda: len(world.backend.calls) == 2)
 
     assert [(each.name, each.reason) for each in world.complaints] == [("second", "AddressInUse")]
+
+
+async def test_of_two_slices_with_one_endpoint_it_is_chosen_once() -> None:
+    world = World()
+    world.api.put(service("web"))
+    world.api.put(endpoint_slice("web", "10.1.2.3@b", name="web-1"))
+    world.api.put(endpoint_slice("web", "10.1.2.3@b", "10.1.2.4@b", name="web-2"))
+    async with world.running():
+        await world.proxier.first_sync.wait()
+        (plan,) = world.backend.plans.values()
+        assert [target.ip for target in plan.cluster] == ["10.1.2.3", "10.1.2.4"]
+        world.api.remove(ENDPOINTSLICES, "web-2", "default")
+        await world.until(lambda: len(world.backend.calls) == 2)
+
+    (plan,) = world.backend.plans.values()
+    assert [target.ip for target in plan.cluster] == ["10.1.2.3"]
