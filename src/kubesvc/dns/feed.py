@@ -12,6 +12,7 @@ from kubesvc.api.resources import ENDPOINTSLICES, NAMESPACES, PODS, SERVICES, Ke
 from kubesvc.client.informer import Informer, OnBadObject
 from kubesvc.client.rest import Client
 from kubesvc.dns import objects, parse, rows
+from kubesvc.dns.programming import Programming
 from kubesvc.dns.rows import Row
 from kubesvc.observe import log
 
@@ -40,6 +41,9 @@ class Feed:
         self._take = take
         self._options = options
         self.bad_objects = 0
+        self.programming = Programming()
+        # What changed slices say, between being read and being handed on.
+        self._triggered: dict[Key, str] = {}
         shared: _Shared = {"clock": clock, "on_bad_object": self._on_bad}
         self._services = Informer(client, SERVICES, objects.Service, transform=self._shrink_service, **shared)
         self._slices = Informer(
@@ -98,13 +102,16 @@ class Feed:
         bare = _bare(service.metadata)
         old = self._services.objects.get(Key(bare.namespace, bare.name))
         row = self._parse(bare, lambda: parse.service_row(service), old.row if old else None)
-        return objects.Service(bare, row=row)
+        return objects.Service(bare, row=row, is_selected=bool(service.spec.selector))
 
     def _shrink_slice(self, slice_: objects.EndpointSlice) -> objects.EndpointSlice:
         bare = _bare(slice_.metadata)
         old = self._slices.objects.get(Key(bare.namespace, bare.name))
         pod_names = self._options.endpoint_pod_names
         row = self._parse(bare, lambda: parse.slice_row(slice_, pod_names=pod_names), old.row if old else None)
+        annotations = slice_.metadata.annotations
+        if annotations is not None and row is not (old.row if old else None):
+            self._triggered[Key(bare.namespace, bare.name)] = annotations.trigger_time
         return objects.EndpointSlice(objects.Metadata(bare.name, bare.namespace, bare.resource_version), row=row)
 
     def _shrink_pod(self, pod: objects.Pod) -> objects.Pod:
@@ -133,6 +140,12 @@ class Feed:
             self._take(rows.SliceGone(key.namespace, before, key.name))
         if row is not None and (old is None or row is not old.row):
             self._take(row)
+        trigger = self._triggered.pop(key, "")
+        # What was there before us says nothing about how quick we are.
+        if row is not None and trigger and self._slices.synced.is_set():
+            service = self._services.objects.get(row.key)
+            if service is not None and service.row is not None and service.row.headless and service.is_selected:
+                self.programming.observe(trigger)
 
     def _on_namespace(self, key: Key, old: objects.Namespace | None, new: objects.Namespace | None) -> None:
         if old is None or new is None:

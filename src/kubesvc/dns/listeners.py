@@ -47,10 +47,11 @@ class Listeners:
         self._options = options
         self._responder = responder
         self.meter = Meter()
+        self.stream_meter = Meter()
         self._forwarding = make_forwarding(options)
         self.forwarder = Forwarder(responder, self._forward)
         self._note = log_query if options.log_queries else None
-        self.tcp = TcpServer(responder, self.meter, self.forwarder, note=self._note)
+        self.tcp = TcpServer(responder, self.stream_meter, self.forwarder, note=self._note)
         self._udp: list[UdpServer] = []
         self._tcp: list[asyncio.Server] = []
 
@@ -69,7 +70,8 @@ class Listeners:
         return int(self._tcp[0].sockets[0].getsockname()[1])
 
     def counts(self) -> Counts:
-        return count(self._responder.tallies.all(), self.meter, self._forwarding.counts(self.forwarder.rejected))
+        forwarding = self._forwarding.counts(self.forwarder.rejected)
+        return count(self._responder.tallies.all(), (self.meter, self.stream_meter), forwarding)
 
     async def run(self) -> None:
         """Look after connections and upstreams until cancelled."""

@@ -4,8 +4,16 @@ Narrower than `api.views`: a cluster's slices are the bulk of what this server h
 the same reason Services, slices and pods are cached as their rows, `row` in place of the rest.
 """
 
+import msgspec
+
 from kubesvc.api.views import View
 from kubesvc.dns.rows import PodRow, ServiceRow, SliceRow
+
+
+class Annotations(View, frozen=True):
+    """`trigger_time`: since when the endpoints should have been these."""
+
+    trigger_time: str = msgspec.field(default="", name="endpoints.kubernetes.io/last-change-trigger-time")
 
 
 class Metadata(View, frozen=True):
@@ -13,6 +21,7 @@ class Metadata(View, frozen=True):
     namespace: str = ""
     resource_version: str = ""
     labels: dict[str, str] | None = None
+    annotations: Annotations | None = None
 
 
 class Bare(View, frozen=True):
@@ -35,12 +44,14 @@ class ServiceSpec(View, frozen=True):
     cluster_ips: tuple[str, ...] | None = None
     external_name: str = ""
     ports: tuple[ServicePort, ...] | None = None
+    selector: dict[str, str] | None = None
 
 
 class Service(View, frozen=True):
     metadata: Bare
     spec: ServiceSpec = ServiceSpec()
     row: ServiceRow | None = None
+    is_selected: bool = False  # has a selector, for those whose `row` stands for all else
 
 
 class EndpointConditions(View, frozen=True):

@@ -21,7 +21,7 @@ from kubesvc.dns.records import Record
 from kubesvc.dns.reply import Reply, compose
 from kubesvc.dns.rewrite import Rewrite, rewritten
 from kubesvc.dns.rows import Row
-from kubesvc.dns.tally import Tallies
+from kubesvc.dns.tally import Tallies, Way
 from kubesvc.dns.view import View
 from kubesvc.dns.wire import Rcode, Type
 
@@ -47,6 +47,7 @@ class Pending(NamedTuple):
     limit: int
     finding: Finding
     rewritten: bytes
+    way: int
 
 
 class Responder:
@@ -88,29 +89,29 @@ class Responder:
         self._hosts = hosts
         self._memo.clear()
 
-    def answer(self, message: bytes) -> bytes | Pending | None:
+    def answer(self, message: bytes, way: int = Way.UDP4) -> bytes | Pending | None:
         """Answer a datagram: the reply, None for silence, or what must be asked upstream."""
         key = message[2:].lower()
         entry = self._known.get(key) or self._denied.get(key)
         if entry is None:
-            return self._work_out(message, udp=True)
-        entry.tally.count += 1
+            return self._work_out(message, way)
+        entry.tally.counts[way] += 1
         return b"".join((message[:2], entry.head, message[12 : entry.question_end], next(entry.bodies)))
 
-    def answer_stream(self, message: bytes) -> bytes | Pending | None:
+    def answer_stream(self, message: bytes, way: int = Way.TCP4) -> bytes | Pending | None:
         """Answer a message that came by TCP, where only 64 KiB limit the reply."""
         key = message[2:].lower()
         entry = self._known.get(key) or self._denied.get(key)
         if entry is None:
-            return self._work_out(message, udp=False)
-        entry.tally.count += 1
+            return self._work_out(message, way)
+        entry.tally.counts[way] += 1
         return b"".join((message[:2], entry.head, message[12 : entry.question_end], next(entry.bodies)))
 
     def complete(self, pending: Pending, resolution: Resolution) -> bytes:
         """The reply to a question that had to be asked upstream."""
         query = pending.query
         flags = wire.FLAG_RA | (wire.FLAG_AD if resolution.authentic and not pending.finding.records else 0)
-        self.tallies.of(b"", query.qtype, resolution.rcode).count += 1
+        self.tallies.of(b"", query.qtype, resolution.rcode).counts[pending.way] += 1
         return compose(
             query,
             rcode=resolution.rcode,
@@ -124,27 +125,27 @@ class Responder:
         """What is known of a question whose upstream does not answer: the CNAMEs, and SERVFAIL."""
         return self.complete(pending, Resolution(Rcode.SERVFAIL))
 
-    def fail(self, message: bytes) -> bytes | None:
+    def fail(self, message: bytes, way: int = Way.UDP4) -> bytes | None:
         """SERVFAIL, for a message that could not be answered through a fault of ours."""
         query = parse_query(message)
-        return query.response if isinstance(query, Rejection) else self._short(query, b"", Rcode.SERVFAIL)
+        return query.response if isinstance(query, Rejection) else self._short(query, b"", Rcode.SERVFAIL, way)
 
-    def _work_out(self, message: bytes, *, udp: bool) -> bytes | Pending | None:
+    def _work_out(self, message: bytes, way: int) -> bytes | Pending | None:
         query = parse_query(message)
         if isinstance(query, Rejection):
             if query.response is not None:
-                self.tallies.of(b"", 0, query.rcode).count += 1
+                self.tallies.of(b"", 0, query.rcode).counts[way] += 1
             return query.response
-        limit = min(query.payload, wire.UDP_EDNS_LIMIT) if udp else wire.MAX_MESSAGE
+        limit = min(query.payload, wire.UDP_EDNS_LIMIT) if way < Way.TCP4 else wire.MAX_MESSAGE
         if query.qclass != wire.IN or query.qtype in _ZONE_TRANSFERS or query.qtype == Type.OPT:
-            return self._short(query, b"", Rcode.REFUSED)
+            return self._short(query, b"", Rcode.REFUSED, way)
         name = rewritten(self._rewrites, query.name)
         finding = self._find(name, query.qtype)
         if finding is None:
-            return self._short(query, zone_of(self.view, name), Rcode.SERVFAIL)
+            return self._short(query, zone_of(self.view, name), Rcode.SERVFAIL, way)
         if self._is_for_upstream(finding, name):
-            return Pending(query, finding.chase or name, limit, finding, name)
-        return self._from_finding(message, query, name, finding, limit)
+            return Pending(query, finding.chase or name, limit, finding, name, way)
+        return self._from_finding(message, query, name, finding, limit, way)
 
     def _find(self, name: bytes, qtype: int) -> Finding | None:
         """What is known about the name; None while that is not to be said yet."""
@@ -175,9 +176,9 @@ class Responder:
     def _is_forwarded(self, name: bytes) -> bool:
         return any(wire.is_within(name, zone) for zone in self._forwarded)
 
-    def _from_finding(self, message: bytes, query: Query, name: bytes, finding: Finding, limit: int) -> bytes:
+    def _from_finding(self, message: bytes, query: Query, name: bytes, finding: Finding, limit: int, way: int) -> bytes:
         if not finding.zone and self._outside is not Outside.NXDOMAIN:
-            return self._short(query, b"", Rcode[self._outside.name])
+            return self._short(query, b"", Rcode[self._outside.name], way)
         # With no upstream, what a CNAME points to outside is simply not said.
         rcode = Rcode.NOERROR if finding.exists or finding.chase else Rcode.NXDOMAIN
         if not finding.records and name == query.name:
@@ -196,7 +197,7 @@ class Responder:
                 turn=self._turn,
             )
         tally = self.tallies.of(finding.zone, query.qtype, rcode)
-        tally.count += 1
+        tally.counts[way] += 1
         if not reply.cut and _is_keyed_by(query, message, reply.size):
             entry = Entry(reply.head, wire.HEADER_SIZE + len(query.question), reply.bodies, tally, finding.depends)
             keep = self._memo.keep_denial if rcode == Rcode.NXDOMAIN else self._memo.keep
@@ -226,8 +227,8 @@ class Responder:
         policy = self.view.policy
         return records.soa(zone or wire.ROOT, policy.ttl, primary=self.view.ns_name, serial=policy.serial)
 
-    def _short(self, query: Query, zone: bytes, rcode: Rcode) -> bytes:
-        self.tallies.of(zone, query.qtype, rcode).count += 1
+    def _short(self, query: Query, zone: bytes, rcode: Rcode, way: int) -> bytes:
+        self.tallies.of(zone, query.qtype, rcode).counts[way] += 1
         return compose(query, rcode=rcode, flags=self._available, limit=wire.MAX_MESSAGE).to(query)
 
 

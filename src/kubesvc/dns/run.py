@@ -140,8 +140,15 @@ class Server:
         return Page(200, b"OK") if self.answering.ready else Page(503, b"kubernetes\n")
 
     async def _metrics_page(self) -> Page:
-        feed = FeedCounts(self.feed.silence, self.feed.bad_objects, self.answering.ready)
-        return Page(200, render(await self.answering.counts(), feed), METRICS_TYPE)
+        feed = FeedCounts(
+            self.feed.silence,
+            self.feed.bad_objects,
+            self.answering.ready,
+            self.feed.programming.counts,
+            self.feed.programming.seconds,
+        )
+        counts = await self.answering.counts()
+        return Page(200, render(counts, feed, port=self._options.port), METRICS_TYPE)
 
 
 def _connect(options: DnsOptions) -> Client:

@@ -9,6 +9,7 @@ from typing import Any
 
 from kubesvc.dns.meter import Meter
 from kubesvc.dns.responder import Pending, Responder
+from kubesvc.dns.tally import Way
 from kubesvc.observe import log
 
 _log = log("dns.server")
@@ -40,6 +41,7 @@ class UdpServer:
         self._responder = responder
         self._meter = meter
         self._forwarder = forwarder
+        self._way = Way.UDP6 if sock.family == socket.AF_INET6 else Way.UDP4
 
     def start(self) -> None:
         asyncio.get_running_loop().add_reader(self._socket, self._drain)
@@ -52,7 +54,7 @@ class UdpServer:
         """Answer what has arrived. Written for speed: this is where the server spends its life."""
         receive, send = self._socket.recvfrom, self._socket.sendto
         answer, measure = self._responder.answer, self._meter.measure
-        before = perf_counter()
+        way, before = self._way, perf_counter()
         for _ in range(_BATCH):
             try:
                 message, peer = receive(_BIGGEST_QUERY)
@@ -60,7 +62,7 @@ class UdpServer:
                 # Nothing is left, or the kernel reports an earlier reply as undeliverable.
                 return
             try:
-                reply = answer(message)
+                reply = answer(message, way)
             except Exception as err:  # the last line of defence: one bad question costs only itself
                 reply = self._after_fault(message, err)
             if type(reply) is bytes:
@@ -79,7 +81,7 @@ class UdpServer:
     def _after_fault(self, message: bytes, err: Exception) -> bytes | None:
         self._meter.panics += 1
         _log.error("query not answered", exc=err, query=message.hex())
-        return self._responder.fail(message)
+        return self._responder.fail(message, self._way)
 
     def _send_late(self, peer: _Peer, reply: bytes) -> None:
         try:

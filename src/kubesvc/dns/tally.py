@@ -1,6 +1,7 @@
 """Counts of what was answered, cheap enough for the hot path."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import IntEnum
 
 from kubesvc.dns import wire
 from kubesvc.dns.wire import Type
@@ -9,14 +10,23 @@ from kubesvc.dns.wire import Type
 _NAMED = frozenset(int(t) for t in Type) - {Type.OPT}
 
 
+class Way(IntEnum):
+    """How a query came: by which transport, over which family of socket."""
+
+    UDP4 = 0
+    UDP6 = 1
+    TCP4 = 2
+    TCP6 = 3
+
+
 @dataclass(slots=True, eq=False)
 class Tally:
-    """Replies of one zone, type and rcode since the start."""
+    """Replies of one zone, type and rcode since the start, by `Way`."""
 
     zone: str
     type: str
     rcode: str
-    count: int = 0
+    counts: list[int] = field(default_factory=lambda: [0] * len(Way))
 
 
 class Tallies:

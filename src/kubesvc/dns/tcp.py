@@ -1,12 +1,14 @@
 """DNS over TCP: many questions on one connection, answered as they are ready (RFC 7766, RFC 9210)."""
 
 import asyncio
+import socket
 from time import perf_counter
 
 from kubesvc.dns import wire
 from kubesvc.dns.meter import Meter
 from kubesvc.dns.responder import Responder
 from kubesvc.dns.server import Forwarder, Note
+from kubesvc.dns.tally import Way
 from kubesvc.observe import log
 
 _log = log("dns.tcp")
@@ -75,12 +77,15 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._unanswered = 0
         self._writable = True
+        self._way = Way.TCP4
         self.last_question = asyncio.get_running_loop().time()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         transport.set_write_buffer_limits(high=_WRITE_HIGH_WATER)
         self._transport = transport
+        if transport.get_extra_info("socket").family == socket.AF_INET6:
+            self._way = Way.TCP6
         self._server.admit(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -147,11 +152,11 @@ class Connection(asyncio.Protocol):
     def _answer(self, message: bytes) -> bytes | None:
         server, before = self._server, perf_counter()
         try:
-            reply = server.responder.answer_stream(message)
+            reply = server.responder.answer_stream(message, self._way)
         except Exception as err:  # one bad question costs only itself
             server.meter.panics += 1
             _log.error("query not answered", exc=err, query=message.hex())
-            reply = server.responder.fail(message)
+            reply = server.responder.fail(message, self._way)
         if reply is None or isinstance(reply, bytes):
             if reply is not None:
                 seconds = perf_counter() - before

@@ -185,12 +185,17 @@ async def test_metrics_count_what_was_answered(api: LocalTransport) -> None:
             await server.answers(WEB)
             await server.answers(WEB)
             await server.ask("nope.default.svc.cluster.local")
+            await server.ask(WEB, tcp=True)
             _, page = await server.page(server.options.metrics_port, "/metrics")
             lines = page.splitlines()
-            assert 'coredns_dns_requests_total{server="dns://",zone="cluster.local.",type="A"} 3' in lines
-            assert 'coredns_dns_responses_total{server="dns://",zone="cluster.local.",rcode="NXDOMAIN"} 1' in lines
-            assert "coredns_dns_request_duration_seconds_count 3" in lines
-            assert 'coredns_dns_response_size_bytes_bucket{le="64000"} 3' in lines
+            at = f'server="dns://:{server.options.port}",zone'
+            mine = f'{at}="cluster.local.",view=""'
+            assert f'coredns_dns_requests_total{{{mine},proto="udp",family="1",type="A"}} 3' in lines
+            assert f'coredns_dns_requests_total{{{mine},proto="tcp",family="1",type="A"}} 1' in lines
+            assert f'coredns_dns_responses_total{{{mine},rcode="NXDOMAIN",plugin="kubernetes"}} 1' in lines
+            assert f'coredns_dns_request_duration_seconds_count{{{at}=".",view=""}} 4' in lines
+            assert f'coredns_dns_response_size_bytes_bucket{{{at}=".",view="",proto="udp",le="64000"}} 3' in lines
+            assert f'coredns_dns_response_size_bytes_count{{{at}=".",view="",proto="tcp"}} 1' in lines
             assert "coredns_panics_total 0" in lines
 
 
