@@ -22,6 +22,20 @@ def alias(name: str, target: str) -> dict[str, Any]:
     return service(name, namespace="shop", cluster_ip="", type="ExternalName", externalName=target)
 
 
+METRICS_PORT = 9153
+# Asked by programs with a resolver of their own, which are given as arguments.
+NAMES = ("web", "web.shop", "api.other", "api.other.svc.cluster.local", "ext", "crowd", "nope", "foreign.example.com")
+
+
+async def queries() -> int:
+    """How many the server has answered."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", METRICS_PORT)
+    writer.write(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    page = (await reader.read()).decode()
+    writer.close()
+    return sum(int(line.split()[-1]) for line in page.splitlines() if line.startswith("coredns_dns_requests_total{"))
+
+
 async def ask(*command: str) -> tuple[int, str]:
     process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     out, _ = await process.communicate()
@@ -42,13 +56,15 @@ def prepare(directory: Path) -> None:
 
 async def main() -> dict[str, Any]:
     addresses = [f"10.1.0.{n}" for n in range(1, 61)]
+    crowd = [f"10.1.{n >> 8}.{n & 255}" for n in range(1, 301)]
     api = LocalTransport(
         namespace("shop"), namespace("other"), service("web", namespace="shop", cluster_ip="10.96.0.7"),
         service("api", namespace="other", cluster_ip="10.96.0.8"),
         service("many", namespace="shop", cluster_ip="None"), endpoint_slice("many", *addresses, namespace="shop"),
+        service("crowd", namespace="shop", cluster_ip="None"), endpoint_slice("crowd", *crowd, namespace="shop"),
         alias("ext", "api.other.svc.cluster.local"), alias("away", "db.example.com"),
     )  # fmt: skip
-    options = DnsOptions(bind="127.0.0.1", health_port=0, ready_port=0, metrics_port=0, lameduck=0)
+    options = DnsOptions(bind="127.0.0.1", health_port=0, ready_port=0, metrics_port=METRICS_PORT, lameduck=0)
     server = asyncio.create_task(run(options, client=Client(api)))
     async with asyncio.timeout(20):
         while (await ask("getent", "ahostsv4", "web"))[0]:
@@ -65,6 +81,11 @@ async def main() -> dict[str, Any]:
             "import socket\ntry: socket.getaddrinfo('foreign.example.com', 80)\nexcept OSError as e: print(e.errno)"
         )
         said["error"] = await ask(sys.executable, "-c", explained)
+        for program in sys.argv[2:]:
+            said[Path(program).name] = await ask(program, *NAMES)
+            before = await queries()
+            await ask(program, "nope", "foreign.example.com")
+            said[f"{Path(program).name} queries"] = (0, str(await queries() - before))
     server.cancel()
     return said
 
