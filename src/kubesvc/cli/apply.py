@@ -3,6 +3,7 @@
 import argparse
 import copy
 import json
+from typing import TYPE_CHECKING
 
 from kubesvc.api.resources import Resource
 from kubesvc.api.status import NotFound
@@ -12,7 +13,9 @@ from kubesvc.cli.apply_patch import LAST_APPLIED, three_way_patch
 from kubesvc.cli.manifests import Document, read_manifests
 from kubesvc.cli.session import with_client
 from kubesvc.cli.targets import Target
-from kubesvc.client.rest import Client
+
+if TYPE_CHECKING:
+    from kubesvc.client.rest import Client
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
     objects = read_manifests(args.filename)
     namespace = namespace_of(args)
 
-    async def body(client: Client) -> int:
+    async def body(client: "Client") -> int:
         for resource, document in objects:
             verb = await apply_document(client, resource, document, namespace)
             print(f"{Target(resource, document['metadata']['name'])} {verb}", flush=True)
@@ -35,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     return with_client(args, body)
 
 
-async def apply_document(client: Client, resource: Resource, document: Document, namespace: str) -> str:
+async def apply_document(client: "Client", resource: Resource, document: Document, namespace: str) -> str:
     """Make the server's object agree with the manifest; returns `created`, `configured` or `unchanged`."""
     wanted = copy.deepcopy(document)
     metadata = wanted["metadata"]

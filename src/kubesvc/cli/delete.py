@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+from typing import TYPE_CHECKING
 
 from kubesvc.api.status import NotFound
 from kubesvc.cli import exits
@@ -11,7 +12,9 @@ from kubesvc.cli.flags import DEFAULT_NAME, duration
 from kubesvc.cli.manifests import read_manifests
 from kubesvc.cli.session import with_client
 from kubesvc.cli.targets import Target, parse_targets
-from kubesvc.client.rest import Client
+
+if TYPE_CHECKING:
+    from kubesvc.client.rest import Client
 
 _POLL = 0.05
 
@@ -41,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     targets = _targets(args)
     namespace = namespace_of(args)
 
-    async def body(client: Client) -> int:
+    async def body(client: "Client") -> int:
         gone = []
         for target, within in await _expanded(client, args, targets, namespace):
             if await _delete(client, args, target, within):
@@ -62,7 +65,8 @@ def _delete_cluster(args: argparse.Namespace) -> int:
     from kubesvc.cli import down
 
     named = args.what[1] if len(args.what) > 1 else ""
-    return down.run(argparse.Namespace(name=args.name or named or DEFAULT_NAME, all=False, quiet=False))
+    name = args.name or named or DEFAULT_NAME
+    return down.run(argparse.Namespace(name=name, all=False, quiet=False, kubeconfig=args.kubeconfig, line=args.line))
 
 
 def _targets(args: argparse.Namespace) -> list[tuple[Target, str]]:
@@ -80,7 +84,7 @@ def _targets(args: argparse.Namespace) -> list[tuple[Target, str]]:
 
 
 async def _expanded(
-    client: Client, args: argparse.Namespace, targets: list[tuple[Target, str]], namespace: str
+    client: "Client", args: argparse.Namespace, targets: list[tuple[Target, str]], namespace: str
 ) -> list[tuple[Target, str]]:
     """Targets without a name become one per object."""
     found = []
@@ -94,7 +98,7 @@ async def _expanded(
     return found
 
 
-async def _delete(client: Client, args: argparse.Namespace, target: Target, within: str) -> bool:
+async def _delete(client: "Client", args: argparse.Namespace, target: Target, within: str) -> bool:
     grace = 0 if args.force else 1 if args.now else args.grace_period
     propagation = args.cascade.capitalize()
     try:
@@ -110,7 +114,7 @@ async def _delete(client: Client, args: argparse.Namespace, target: Target, with
     return True
 
 
-async def _until_gone(client: Client, target: Target, within: str) -> None:
+async def _until_gone(client: "Client", target: Target, within: str) -> None:
     while True:
         try:
             await client.get(target.resource, target.name, namespace=within)

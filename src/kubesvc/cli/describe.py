@@ -1,7 +1,7 @@
 """`kubesvc describe`: everything about one object, with its events."""
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kubesvc.api.resources import ENDPOINTSLICES
 from kubesvc.cli import exits
@@ -11,7 +11,9 @@ from kubesvc.cli.get import event_rows
 from kubesvc.cli.output import table
 from kubesvc.cli.session import with_client
 from kubesvc.cli.targets import Target, parse_targets
-from kubesvc.client.rest import Client
+
+if TYPE_CHECKING:
+    from kubesvc.client.rest import Client
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
     targets = parse_targets(args.what)
     namespace = namespace_of(args)
 
-    async def body(client: Client) -> int:
+    async def body(client: "Client") -> int:
         texts: list[str] = []
         for target in targets:
             within = namespace if target.resource.namespaced else ""
@@ -36,13 +38,13 @@ def run(args: argparse.Namespace) -> int:
     return with_client(args, body)
 
 
-async def _documents(client: Client, target: Target, namespace: str, selector: str) -> list[dict[str, Any]]:
+async def _documents(client: "Client", target: Target, namespace: str, selector: str) -> list[dict[str, Any]]:
     if target.name:
         return [await client.get(target.resource, target.name, namespace=namespace)]
     return (await client.list(target.resource, namespace=namespace, label_selector=selector)).items
 
 
-async def _describe(client: Client, target: Target, document: dict[str, Any], namespace: str) -> str:
+async def _describe(client: "Client", target: Target, document: dict[str, Any], namespace: str) -> str:
     name = document["metadata"]["name"]
     slices: list[dict[str, Any]] = []
     if target.resource.kind == "Service":

@@ -32,6 +32,10 @@ def _service(document: dict[str, Any], slices: list[dict[str, Any]]) -> list[str
     lines.append(_line("Type", spec.get("type", "")))
     if spec.get("externalName"):
         lines.append(_line("External Name", spec["externalName"]))
+    if spec.get("ipFamilyPolicy"):
+        lines.append(_line("IP Family Policy", spec["ipFamilyPolicy"]))
+    if spec.get("ipFamilies"):
+        lines.append(_line("IP Families", ",".join(spec["ipFamilies"])))
     if spec.get("clusterIP"):
         lines.append(_line("IP", spec["clusterIP"]))
         lines.append(_line("IPs", ",".join(spec.get("clusterIPs") or [spec["clusterIP"]])))

@@ -7,7 +7,7 @@ from kubesvc.cli.access import add_access, connect
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    from kubesvc.dns.query_command import add_arguments as add_query
+    from kubesvc.dns.query_flags import add_arguments as add_query
 
     add_access(parser, namespace=False)
     add_query(parser)

@@ -27,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
     from kubesvc.cluster.teardown import destroy
 
     apply_quiet(args)
-    require_root("kubesvc down")
+    require_root("kubesvc down", args)
     names = cluster_names() if args.all else [args.name]
     if not names:
         say("There are no clusters; nothing to do.")

@@ -9,11 +9,12 @@ from kubesvc.api.resources import PODS
 from kubesvc.cli import exits
 from kubesvc.cli.access import add_access, connect, namespace_of
 from kubesvc.cli.exits import Refusal
-from kubesvc.client.http import HttpTransport
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("pod", help="the pod's name")
+    parser.add_argument(
+        "pod", metavar="POD|TYPE/NAME", help="a pod, or deploy/NAME, svc/NAME and the like: a ready pod of it"
+    )
     parser.add_argument("-c", "--container", default="", help="which container (default: the first)")
     parser.add_argument("-i", "--stdin", action="store_true", help="pass standard input to the command")
     parser.add_argument("-t", "--tty", action="store_true", help="give the command a terminal")
@@ -25,16 +26,14 @@ def run(args: argparse.Namespace) -> int:
     command = args.arguments[1:] if args.arguments[:1] == ["--"] else args.arguments
     if not command:
         raise Refusal("no command to run", "kubesvc exec POD -- COMMAND [ARG...]", code=exits.USAGE)
-    kind, slash, name = args.pod.rpartition("/")
-    if slash and kind not in ("po", "pod", "pods"):
-        raise Refusal(f"{args.pod!r}: want the name of a pod", "kubesvc get pods shows them", code=exits.USAGE)
-    args.pod = name
     return asyncio.run(_run(args, command))
 
 
 async def _run(args: argparse.Namespace, command: list[str]) -> int:
     from kubesvc.cli.channels import Channels, open_channels
+    from kubesvc.cli.pod_choice import choose_pod
     from kubesvc.cli.terminal import raw_terminal
+    from kubesvc.client.http import HttpTransport
 
     tty = args.tty and os.isatty(0)
     query = [("stdout", "true"), ("stderr", "false" if tty else "true")]
@@ -42,8 +41,9 @@ async def _run(args: argparse.Namespace, command: list[str]) -> int:
     query += [("stdin", "true")] if args.stdin else []
     query += [("tty", "true")] if tty else []
     query += [("container", args.container)] if args.container else []
-    path = PODS.path(namespace_of(args), args.pod, "exec")
+    namespace = namespace_of(args)
     async with connect(args) as client:
+        path = PODS.path(namespace, await choose_pod(client, args.pod, namespace), "exec")
         transport = client.transport
         assert isinstance(transport, HttpTransport)
         async with open_channels(transport, path, query) as socket:

@@ -1,7 +1,7 @@
 """`kubesvc expose`: a Service for the pods of a Deployment, ReplicaSet, Pod or Service."""
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kubesvc.api.resources import SERVICES
 from kubesvc.cli import exits
@@ -9,7 +9,9 @@ from kubesvc.cli.access import add_access, namespace_of
 from kubesvc.cli.exits import Refusal
 from kubesvc.cli.session import with_client
 from kubesvc.cli.targets import parse_targets
-from kubesvc.client.rest import Client
+
+if TYPE_CHECKING:
+    from kubesvc.client.rest import Client
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
     target = parse_targets(args.what)[0]
     namespace = namespace_of(args)
 
-    async def body(client: Client) -> int:
+    async def body(client: "Client") -> int:
         exposed = await client.get(target.resource, target.name, namespace=namespace)
         document = service_document(exposed, args)
         await client.create(SERVICES, document, namespace=namespace)

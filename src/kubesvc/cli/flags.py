@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import shlex
 
 from kubesvc.cli import exits
 from kubesvc.cli.exits import Refusal
@@ -39,11 +40,20 @@ def duration(text: str) -> float:
         raise argparse.ArgumentTypeError(f"{text!r}: want a time such as 500ms, 30s or 2m") from err
 
 
-def require_root(what: str) -> None:
-    """Refuse early and clearly what cannot work without root. Raises Refusal."""
+def node_count(text: str) -> int:
+    """A number of nodes, as argparse wants it."""
+    from kubesvc.cluster.topology import MAX_NODES
+
+    if not text.isdecimal() or not 1 <= int(text) <= MAX_NODES:
+        raise argparse.ArgumentTypeError(f"{text!r}: want 1 to {MAX_NODES}")
+    return int(text)
+
+
+def require_root(what: str, args: argparse.Namespace) -> None:
+    """Refuse early and clearly what cannot work without root, with the person's own words to repeat. Raises Refusal."""
     if os.geteuid() != 0:
         raise Refusal(
             f"{what} needs root: it makes network namespaces and starts processes in them",
-            f"sudo {what}",
+            f"sudo {shlex.join(getattr(args, 'line', what.split()))}",
             code=exits.PRIVILEGE,
         )

@@ -3,7 +3,7 @@
 import argparse
 import json
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kubesvc.api.resources import EVENTS, Resource
 from kubesvc.cli import exits
@@ -11,7 +11,9 @@ from kubesvc.cli.access import add_access, namespace_of
 from kubesvc.cli.output import say, table
 from kubesvc.cli.session import with_client
 from kubesvc.cli.targets import Target, parse_targets
-from kubesvc.client.rest import Client, selector_query
+
+if TYPE_CHECKING:
+    from kubesvc.client.rest import Client
 
 _TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
 
@@ -32,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     targets = parse_targets(args.what)
     namespace = "" if args.all_namespaces else namespace_of(args)
 
-    async def body(client: Client) -> int:
+    async def body(client: "Client") -> int:
         if args.output in ("json", "yaml", "name"):
             return await _documents(client, args, targets, namespace)
         return await _tables(client, args, targets, namespace)
@@ -40,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     return with_client(args, body)
 
 
-async def _documents(client: Client, args: argparse.Namespace, targets: list[Target], namespace: str) -> int:
+async def _documents(client: "Client", args: argparse.Namespace, targets: list[Target], namespace: str) -> int:
     items: list[dict[str, Any]] = []
     for target in targets:
         if target.name:
@@ -77,7 +79,7 @@ def _name(item: dict[str, Any]) -> str:
     return str(Target(BY_KIND[item["apiVersion"], item["kind"]], item["metadata"]["name"]))
 
 
-async def _tables(client: Client, args: argparse.Namespace, targets: list[Target], namespace: str) -> int:
+async def _tables(client: "Client", args: argparse.Namespace, targets: list[Target], namespace: str) -> int:
     found = 0
     for number, target in enumerate(targets):
         document = await fetch_table(client, target, namespace, args.selector, args.field_selector)
@@ -96,9 +98,11 @@ async def _tables(client: Client, args: argparse.Namespace, targets: list[Target
 
 
 async def fetch_table(
-    client: Client, target: Target, namespace: str, selector: str = "", field_selector: str = ""
+    client: "Client", target: Target, namespace: str, selector: str = "", field_selector: str = ""
 ) -> dict[str, Any]:
     """The server's Table of one object or of a list."""
+    from kubesvc.client.rest import selector_query
+
     path = target.resource.path(_within(target.resource, namespace), target.name or None)
     query = {} if target.name else selector_query(selector, field_selector)
     query["includeObject"] = "Metadata"
@@ -128,7 +132,7 @@ def _framed(cells: list[str], namespace: str, labels: str, namespaced: bool, wit
 
 
 async def _watch(
-    client: Client, args: argparse.Namespace, target: Target, namespace: str, first: dict[str, Any]
+    client: "Client", args: argparse.Namespace, target: Target, namespace: str, first: dict[str, Any]
 ) -> int:
     """Print the table row of each object as it changes, until interrupted."""
     args.no_headers = True
@@ -161,7 +165,7 @@ def _cell(value: Any) -> str:
     return "<none>" if value is None or value == "" else str(value)
 
 
-async def event_rows(client: Client, namespace: str, kind: str, name: str) -> list[tuple[str, ...]]:
+async def event_rows(client: "Client", namespace: str, kind: str, name: str) -> list[tuple[str, ...]]:
     """The events about one object, as `describe` shows them."""
     selector = f"involvedObject.kind={kind},involvedObject.name={name}"
     listing = await client.list(EVENTS, namespace=namespace, field_selector=selector)

@@ -1,13 +1,16 @@
 """`kubesvc label`: set labels with KEY=VALUE, remove them with KEY-."""
 
 import argparse
+from typing import TYPE_CHECKING
 
 from kubesvc.cli import exits
 from kubesvc.cli.access import add_access, namespace_of
 from kubesvc.cli.exits import Refusal
 from kubesvc.cli.session import with_client
 from kubesvc.cli.targets import Target, parse_targets
-from kubesvc.client.rest import Client
+
+if TYPE_CHECKING:
+    from kubesvc.client.rest import Client
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
         raise Refusal("want TYPE NAME and at least one KEY=VALUE or KEY-", code=exits.USAGE)
     namespace = namespace_of(args)
 
-    async def body(client: Client) -> int:
+    async def body(client: "Client") -> int:
         for target in targets:
             within = namespace if target.resource.namespaced else ""
             verb = await _label(client, target, within, changes, overwrite=args.overwrite)
@@ -47,7 +50,7 @@ def _is_change(word: str) -> bool:
 
 
 async def _label(
-    client: Client, target: Target, namespace: str, changes: dict[str, str | None], *, overwrite: bool
+    client: "Client", target: Target, namespace: str, changes: dict[str, str | None], *, overwrite: bool
 ) -> str:
     current = (await client.get(target.resource, target.name, namespace=namespace))["metadata"].get("labels") or {}
     for key, value in changes.items():

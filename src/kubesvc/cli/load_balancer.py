@@ -17,7 +17,7 @@ def run(args: argparse.Namespace) -> int:
     from kubesvc.cluster.launch import switch_load_balancer
 
     apply_quiet(args)
-    require_root("kubesvc load-balancer")
+    require_root("kubesvc load-balancer", args)
     wanted = args.state == "on"
     ledger, changed = switch_load_balancer(args.name, on=wanted)
     where = f"on, addresses from {ledger.pool}" if wanted else "off: Services of that type stay <pending>"

@@ -21,15 +21,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "what",
         nargs="?",
-        metavar="COMPONENT|POD",
-        help="a component such as apiserver or node-1.proxy, or a pod (pod/NAME when both exist); without it: list",
+        metavar="COMPONENT|POD|TYPE/NAME",
+        help="a component such as apiserver or node-1.proxy, or a pod (pod/NAME when both exist), or deploy/NAME,"
+        " svc/NAME and the like: a ready pod of it; without it: list the components",
     )
     parser.add_argument("-c", "--container", default="", help="which container of the pod")
     parser.add_argument("-f", "--follow", action="store_true", help="go on printing what is added")
     parser.add_argument("-p", "--previous", action="store_true", help="of a pod: the container's previous run")
     parser.add_argument("--timestamps", action="store_true", help="of a pod: the time before each line")
     parser.add_argument("--tail", type=int, default=-1, metavar="N", help="only the last N lines")
-    parser.add_argument("--name", default="", metavar="CLUSTER", help="the cluster (default: lab; of a pod: kubectl's)")
+    parser.add_argument(
+        "--name",
+        "--cluster",
+        default="",
+        metavar="CLUSTER",
+        help="the cluster (default: lab; of a pod: kubectl's)",
+    )
     add_access(parser, cluster=False)
 
 

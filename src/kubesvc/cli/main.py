@@ -76,6 +76,7 @@ def run_command(command: Command, arguments: Sequence[str]) -> int:
     try:
         parser = parser_of(command)
         args = parser.parse_args(list(plain_switches(parser, arguments)))
+        args.line = ["kubesvc", *command.name.split(), *arguments]
         code = import_module(f"kubesvc.cli.{command.module}").run(args)
         sys.stdout.flush()
         return int(code)

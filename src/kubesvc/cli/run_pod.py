@@ -1,13 +1,15 @@
 """`kubesvc run NAME --image=IMAGE`: one pod."""
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kubesvc.api.resources import PODS
 from kubesvc.cli import exits
 from kubesvc.cli.access import add_access, namespace_of
 from kubesvc.cli.session import with_client
-from kubesvc.client.rest import Client
+
+if TYPE_CHECKING:
+    from kubesvc.client.rest import Client
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
     document = pod_document(args)
     namespace = namespace_of(args)
 
-    async def body(client: Client) -> int:
+    async def body(client: "Client") -> int:
         await client.create(PODS, document, namespace=namespace)
         print(f"pod/{args.pod} created", flush=True)
         return exits.SUCCESS

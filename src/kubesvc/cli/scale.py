@@ -1,12 +1,15 @@
 """`kubesvc scale`: how many pods a Deployment or ReplicaSet keeps."""
 
 import argparse
+from typing import TYPE_CHECKING
 
 from kubesvc.cli import exits
 from kubesvc.cli.access import add_access, namespace_of
 from kubesvc.cli.session import with_client
 from kubesvc.cli.targets import parse_targets
-from kubesvc.client.rest import Client
+
+if TYPE_CHECKING:
+    from kubesvc.client.rest import Client
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,7 +22,7 @@ def run(args: argparse.Namespace) -> int:
     targets = parse_targets(args.what)
     namespace = namespace_of(args)
 
-    async def body(client: Client) -> int:
+    async def body(client: "Client") -> int:
         for target in targets:
             patch = {"spec": {"replicas": args.replicas}}
             await client.patch(target.resource, target.name, patch, namespace=namespace, subresource="scale")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from kubesvc.cli import exits
 from kubesvc.cli.exits import Refusal
-from kubesvc.cli.flags import add_name, add_quiet, apply_quiet, duration, require_root
+from kubesvc.cli.flags import add_name, add_quiet, apply_quiet, duration, node_count, require_root
 from kubesvc.cli.output import Progress, say
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ _INTERVAL = 0.02
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_name(parser)
     add_quiet(parser)
-    parser.add_argument("--nodes", type=int, metavar="N", help="how many worker nodes (default: 1)")
+    parser.add_argument("--nodes", type=node_count, metavar="N", help="how many worker nodes (default: 1)")
     parser.add_argument(
         "--proxy-mode", choices=("nftables", "iptables"), help="how nodes program the kernel (default: nftables)"
     )
@@ -87,7 +87,8 @@ def run(args: argparse.Namespace) -> int:
     from kubesvc.cluster.launch import Wanted, check_supervised, launch
 
     apply_quiet(args)
-    require_root("kubesvc up")
+    _check_networks(args)
+    require_root("kubesvc up", args)
     path = "" if args.no_kubeconfig else _user_file(args.kubeconfig)
     progress = Progress()
     progress.doing("making the network")
@@ -118,6 +119,15 @@ def run(args: argparse.Namespace) -> int:
     progress.clear()
     _conclude(launched, progress, path, waited=args.wait)
     return exits.SUCCESS
+
+
+def _check_networks(args: argparse.Namespace) -> None:
+    if args.node_network is not None and args.node_network == args.load_balancer_pool:
+        raise Refusal(
+            f"--node-network and --load-balancer-pool name the same network, {args.node_network}",
+            "give each a /24 of its own, or leave one of them out",
+            code=exits.USAGE,
+        )
 
 
 def _await_supervisor(launched: "Launched", progress: Progress) -> None:

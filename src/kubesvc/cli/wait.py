@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import time
+from typing import TYPE_CHECKING
 
 from kubesvc.api.resources import ENDPOINTSLICES
 from kubesvc.api.status import NotFound
@@ -13,7 +14,9 @@ from kubesvc.cli.exits import Refusal
 from kubesvc.cli.flags import duration
 from kubesvc.cli.session import with_client
 from kubesvc.cli.targets import Target, parse_targets
-from kubesvc.client.rest import Client
+
+if TYPE_CHECKING:
+    from kubesvc.client.rest import Client
 
 _POLL = 0.05
 
@@ -42,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     namespace = namespace_of(args)
     deadline = time.monotonic() + args.timeout
 
-    async def body(client: Client) -> int:
+    async def body(client: "Client") -> int:
         for target in await _named(client, args, targets, namespace):
             await _until(client, target, namespace, aim, deadline)
             print(f"{target} {'deleted' if aim.kind == 'delete' else 'condition met'}", flush=True)
@@ -51,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     return with_client(args, body)
 
 
-async def _named(client: Client, args: argparse.Namespace, targets: list[Target], namespace: str) -> list[Target]:
+async def _named(client: "Client", args: argparse.Namespace, targets: list[Target], namespace: str) -> list[Target]:
     found = [target for target in targets if target.name]
     for target in targets:
         if target.name:
@@ -66,7 +69,7 @@ async def _named(client: Client, args: argparse.Namespace, targets: list[Target]
     return found
 
 
-async def _until(client: Client, target: Target, namespace: str, aim: Aim, deadline: float) -> None:
+async def _until(client: "Client", target: Target, namespace: str, aim: Aim, deadline: float) -> None:
     within = namespace if target.resource.namespaced else ""
     while not await _holds(client, target, within, aim):
         if time.monotonic() > deadline:
@@ -78,13 +81,13 @@ async def _until(client: Client, target: Target, namespace: str, aim: Aim, deadl
         await asyncio.sleep(_POLL)
 
 
-async def _holds(client: Client, target: Target, namespace: str, aim: Aim) -> bool:
+async def _holds(client: "Client", target: Target, namespace: str, aim: Aim) -> bool:
     try:
         document = await client.get(target.resource, target.name, namespace=namespace)
     except NotFound:
         if aim.kind == "delete":
             return True
-        if aim.kind in ("create", "endpoints"):
+        if aim.kind == "create":
             return False
         raise
     if aim.kind == "endpoints":

@@ -3,8 +3,10 @@
 import argparse
 from ipaddress import ip_network
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from kubesvc.controllers.run import ControllersOptions
+if TYPE_CHECKING:
+    from kubesvc.controllers.run import ControllersOptions
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,7 +50,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def options_from(args: argparse.Namespace) -> ControllersOptions:
+def options_from(args: argparse.Namespace) -> "ControllersOptions":
+    from kubesvc.controllers.run import ControllersOptions  # not for --help: it imports all controllers
+
     return ControllersOptions(
         kubeconfig=args.kubeconfig,
         cluster_ca=args.cluster_ca,

@@ -16,21 +16,6 @@ from kubesvc.dns.wire import BadName
 _FOUND, _NOTHING, _USAGE = 0, 1, 2
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what `query` takes besides the flags that choose a server."""
-    parser.add_argument(
-        "name", metavar="NAME", help="a name as a program in a pod would say it, such as web or web.shop"
-    )
-    parser.add_argument(
-        "type", metavar="TYPE", nargs="?", default="A", help="A, AAAA, SRV, PTR, CNAME, TXT ... (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--from-namespace", default="default", metavar="NS", help="the asking pod's namespace (default: %(default)s)"
-    )
-    parser.add_argument("--domain", default="cluster.local", help="the cluster's domain (default: %(default)s)")
-    parser.add_argument("-o", "--output", choices=("text", "json"), default="text", help="how to print it")
-
-
 async def run(args: argparse.Namespace, client: Client) -> int:
     """Print the answer; 0 when there are records, 1 when there are none, 2 for a name or type that is none."""
     try:

@@ -9,6 +9,7 @@ import pytest
 from kubesvc.client.rest import Client
 from kubesvc.dns import query_command
 from kubesvc.dns.explain import explain, explanation_lines
+from kubesvc.dns.query_flags import add_arguments
 from kubesvc.dns.wire import BadName, Type
 from kubesvc.testing.builders import endpoint_slice, namespace, service
 from kubesvc.testing.local import LocalTransport
@@ -67,7 +68,7 @@ def test_what_is_no_name_is_refused(server: Any) -> None:
 
 def parse(*argv: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
-    query_command.add_arguments(parser)
+    add_arguments(parser)
     return parser.parse_args(argv)
 
 

@@ -2,9 +2,11 @@
 
 import argparse
 
+from kubesvc.cli.flags import node_count, require_root
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--nodes", type=int, default=2, metavar="N", help="how many nodes (default: 2)")
+    parser.add_argument("--nodes", type=node_count, default=2, metavar="N", help="how many nodes (default: 2)")
     parser.add_argument(
         "--proxy-mode",
         choices=("nftables", "iptables"),
@@ -26,7 +28,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Exit 0 only if every step passed."""
     from kubesvc.cli.demo.lab import walk_lab
-    from kubesvc.cli.flags import require_root
 
-    require_root("kubesvc demo")
+    require_root("kubesvc demo", args)
     return walk_lab(args)

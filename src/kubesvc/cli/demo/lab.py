@@ -11,7 +11,10 @@ from types import FrameType
 from typing import Any
 
 from kubesvc.cli import exits
+from kubesvc.cli.demo.log_ends import log_ends
 from kubesvc.cli.demo.stage import Stage, StepFailed, expect
+from kubesvc.cluster.ledger import StateDirectory
+from kubesvc.cluster.topology import check_name
 from kubesvc.testing.machine import Machine, snapshot
 
 _CURL = ("curl", "-sS", "--max-time", "3")
@@ -20,13 +23,21 @@ _REQUESTS = 200
 
 def walk_lab(args: argparse.Namespace) -> int:
     """Walk all steps on a fresh cluster; the cluster is removed whatever happens, Ctrl-C included."""
-    stage = Stage(cluster=args.cluster_name, use_kubectl=shutil.which("kubectl") is not None and not args.no_kubectl)
+    stage = Stage(
+        cluster=args.cluster_name,
+        use_kubectl=shutil.which("kubectl") is not None and not args.no_kubectl,
+        keep=args.keep,
+    )
     signal.signal(signal.SIGTERM, _interrupt)
     lab = Lab(stage, nodes=args.nodes, proxy_mode=args.proxy_mode)
+    logs = StateDirectory(check_name(stage.cluster)).log("any").parent
     try:
         if stage.step("A cluster", "API, controllers, DNS, nodes with agent and proxy, in about a second", lab.up):
             for title, shows, body in lab.steps():
                 stage.step(title, shows, body)
+        elif not args.keep:
+            # What `up` hints at is about to be removed.
+            print("\n".join(f"    {line}" for line in log_ends(logs)), flush=True)
     finally:
         if args.keep:
             print(f"\nThe cluster is still there: kubesvc down --name {stage.cluster}")

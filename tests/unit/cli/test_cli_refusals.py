@@ -1,0 +1,58 @@
+"""What `up`, `demo` and their like refuse before they touch anything, and what they advise."""
+
+import argparse
+import os
+from pathlib import Path
+
+import pytest
+
+from kubesvc.cli.demo.log_ends import log_ends
+from kubesvc.cli.demo.stage import without_hints
+from kubesvc.cli.describing import describe_object
+from kubesvc.cli.exits import PRIVILEGE, Refusal
+from kubesvc.cli.flags import require_root
+from kubesvc.cli.main import main
+
+
+@pytest.mark.parametrize("words", [["up", "--nodes", "0"], ["demo", "--nodes", "many"], ["up", "--nodes", "101"]])
+def test_a_number_of_nodes_that_is_none_is_a_usage_error(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 2
+    assert f"argument --nodes: '{words[2]}': want 1 to 100" in capsys.readouterr().err
+
+
+def test_one_network_for_two_uses_is_told_of_both_flags(capsys: pytest.CaptureFixture[str]) -> None:
+    same = "10.89.7.0/24"
+    assert main(["up", "--node-network", same, "--load-balancer-pool", same]) == 2
+    assert f"--node-network and --load-balancer-pool name the same network, {same}" in capsys.readouterr().err
+
+
+def test_who_is_not_root_gets_their_own_words_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    line = ["kubesvc", "up", "--name", "two words"]
+    with pytest.raises(Refusal) as refused:
+        require_root("kubesvc up", argparse.Namespace(line=line))
+    assert (refused.value.hint, refused.value.code) == ("sudo kubesvc up --name 'two words'", PRIVILEGE)
+
+
+def test_a_dual_stack_service_shows_its_families() -> None:
+    spec = {"ipFamilyPolicy": "PreferDualStack", "ipFamilies": ["IPv4", "IPv6"], "clusterIP": "10.96.0.5"}
+    text = "\n".join(describe_object({"kind": "Service", "metadata": {"name": "web"}, "spec": spec}, []))
+    assert "IP Family Policy:         PreferDualStack\nIP Families:              IPv4,IPv6\nIP:  " in text
+
+
+def test_the_ends_of_the_logs_that_tell_why(tmp_path: Path) -> None:
+    assert log_ends(tmp_path) == []
+    (tmp_path / "dns.log").write_text("level=info msg=fine\n")
+    assert log_ends(tmp_path) == ["The log of dns ends:", "  level=info msg=fine"]
+    (tmp_path / "proxy.log").write_text("".join(f"line {n}\n" for n in range(9)) + "level=error msg=broken\n")
+    ends = log_ends(tmp_path)
+    assert ends[0] == "The log of proxy ends:"
+    assert ends[-1] == "  level=error msg=broken"
+    assert len(ends) == 6
+
+
+def test_hints_at_a_cluster_that_will_be_gone_are_left_out() -> None:
+    said = "error: x\nhint:  kubesvc status --name demo\nhint:  kubesvc doctor\n"
+    assert without_hints(said, "demo") == "error: x\nhint:  kubesvc doctor\n"
