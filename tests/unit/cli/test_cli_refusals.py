@@ -36,6 +36,17 @@ def test_who_is_not_root_gets_their_own_words_back(monkeypatch: pytest.MonkeyPat
     assert (refused.value.hint, refused.value.code) == ("sudo kubesvc up --name 'two words'", PRIVILEGE)
 
 
+@pytest.mark.parametrize(
+    "words", ["up --nodes 2", "down --name x", "create cluster", "delete cluster x", "demo --keep"]
+)
+def test_every_command_that_needs_root_repeats_its_line(
+    words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert main(words.split()) == PRIVILEGE
+    assert capsys.readouterr().err.endswith(f"hint:  sudo kubesvc {words}\n")
+
+
 def test_a_dual_stack_service_shows_its_families() -> None:
     spec = {"ipFamilyPolicy": "PreferDualStack", "ipFamilies": ["IPv4", "IPv6"], "clusterIP": "10.96.0.5"}
     text = "\n".join(describe_object({"kind": "Service", "metadata": {"name": "web"}, "spec": spec}, []))

@@ -37,7 +37,8 @@ def walk_lab(args: argparse.Namespace) -> int:
                 stage.step(title, shows, body)
         elif not args.keep:
             # What `up` hints at is about to be removed.
-            print("\n".join(f"    {line}" for line in log_ends(logs)), flush=True)
+            for line in log_ends(logs):
+                print(f"    {line}", flush=True)
     finally:
         if args.keep:
             print(f"\nThe cluster is still there: kubesvc down --name {stage.cluster}")
