@@ -45,10 +45,18 @@ def make_responder(options: DnsOptions, *, serial: int) -> Responder:
     policy = Policy(
         domain=options.domain, ttl=options.ttl, pods=options.pods, ns_name=options.ns_name, serial=serial
     )  # fmt: skip
-    zones = [wire.name_from_text(zone) for zone, _ in options.stub_domains]
+    tunings = dict(options.forward)
+    zones = [zone for zone, _ in options.stub_domains] + (["."] if options.upstreams else [])
+    forwarded = [
+        (
+            wire.name_from_text(zone),
+            [wire.name_from_text(name) for name in tunings[zone].excepted] if zone in tunings else [],
+        )
+        for zone in zones
+    ]
     return Responder(
         View(policy),
-        forwarded=[wire.ROOT] if options.upstreams else zones,
+        forwarded=forwarded,
         outside=Outside(options.outside),
         rewrites=options.rewrites,
         autopath=options.autopath,

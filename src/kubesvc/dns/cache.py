@@ -9,17 +9,13 @@ from enum import Enum
 from typing import NamedTuple
 
 from kubesvc.dns.answers import Resolution, denial_ttl, is_denial
+from kubesvc.dns.tuning import CACHE_DEFAULTS, CacheTuning
 from kubesvc.dns.wire import Rcode
 
 MAX_POSITIVE = 3600
 MAX_DENIAL = 1800
-FAILURE_SECONDS = 5
-# How long beyond its time an answer may still be served while no upstream answers (RFC 8767).
-STALE_SECONDS = 3600
+# Of an answer served beyond its time while no upstream answers (RFC 8767).
 STALE_TTL = 30
-# An answer asked for this often is fetched anew in the last tenth of its time.
-_POPULAR = 3
-_PREFETCH_SHARE = 0.1
 
 Question = tuple[bytes, int, bool]  # name, type, whether DNSSEC records were asked for
 
@@ -51,34 +47,38 @@ _MISS = Cached(Freshness.MISS)
 
 
 class Cache:
-    """At most `size` resolutions; size 0 keeps none."""
+    """At most `size` answers and as many denials, unless `tuning` says how many; size 0 keeps none."""
 
-    def __init__(self, *, size: int, max_ttl: int = MAX_POSITIVE) -> None:
-        self._size = size
-        self._max_ttl = max_ttl
-        self._entries: OrderedDict[Question, _Entry] = OrderedDict()
+    def __init__(self, *, size: int, max_ttl: int = MAX_POSITIVE, tuning: CacheTuning = CACHE_DEFAULTS) -> None:
+        self._tuning = tuning
+        self._sizes = (size, size if tuning.denial_size is None else tuning.denial_size)
+        self._max_ttls = (max_ttl, max_ttl if tuning.denial_ttl is None else tuning.denial_ttl)
+        # Answers, and denials and failures: neither pushes the other out.
+        self._shelves: tuple[OrderedDict[Question, _Entry], ...] = (OrderedDict(), OrderedDict())
         self.evictions = 0
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return sum(map(len, self._shelves))
 
     def get(self, question: Question, now: float) -> Cached:
         """What is known about `question`, its TTLs counted down to `now`."""
-        entry = self._entries.get(question)
-        if entry is None:
+        shelf = next((shelf for shelf in self._shelves if question in shelf), None)
+        if shelf is None:
             return _MISS
-        if now >= entry.expires + STALE_SECONDS:
-            del self._entries[question]
+        entry = shelf[question]
+        if now >= entry.expires + self._tuning.stale:
+            del shelf[question]
             return _MISS
-        self._entries.move_to_end(question)
+        shelf.move_to_end(question)
         if now >= entry.expires:
             if entry.resolution.rcode == Rcode.SERVFAIL:
                 return _MISS
             return Cached(Freshness.STALE, _with_ttls(entry.resolution, least=STALE_TTL, most=STALE_TTL))
         entry.hits += 1
         left = entry.expires - now
-        is_expiring = entry.hits >= _POPULAR and left < entry.lifetime * _PREFETCH_SHARE
-        aged = _aged(entry.resolution, int(now - entry.stored))
+        tuning = self._tuning
+        is_expiring = 0 < tuning.popular <= entry.hits and left < entry.lifetime * tuning.prefetch_share
+        aged = entry.resolution if tuning.keep_ttl else _aged(entry.resolution, int(now - entry.stored))
         return Cached(Freshness.EXPIRING if is_expiring else Freshness.FRESH, aged)
 
     def put(self, question: Question, resolution: Resolution, now: float) -> None:
@@ -86,21 +86,23 @@ class Cache:
 
         A failure never takes the place of an answer that can still be served stale.
         """
-        seconds = min(_lifetime(resolution, question[1]), self._max_ttl)
-        if seconds <= 0 or not self._size:
+        failed = resolution.rcode == Rcode.SERVFAIL
+        kind = int(failed or is_denial(resolution, question[1]))
+        lifetime = self._tuning.failure_ttl if failed else _lifetime(resolution, question[1])
+        seconds = min(lifetime, self._max_ttls[kind])
+        if seconds <= 0 or not self._sizes[kind]:
             return
-        if resolution.rcode == Rcode.SERVFAIL and question in self._entries:
+        if failed and any(question in shelf for shelf in self._shelves):
             return
-        self._entries[question] = _Entry(resolution, now, seconds)
-        self._entries.move_to_end(question)
-        while len(self._entries) > self._size:
-            self._entries.popitem(last=False)
+        for shelf in self._shelves:
+            shelf.pop(question, None)
+        self._shelves[kind][question] = _Entry(resolution, now, seconds)
+        while len(self._shelves[kind]) > self._sizes[kind]:
+            self._shelves[kind].popitem(last=False)
             self.evictions += 1
 
 
 def _lifetime(resolution: Resolution, qtype: int) -> int:
-    if resolution.rcode == Rcode.SERVFAIL:
-        return FAILURE_SECONDS
     if resolution.rcode not in (Rcode.NOERROR, Rcode.NXDOMAIN):
         return 0
     ttls = [record.ttl for record in resolution.answers]

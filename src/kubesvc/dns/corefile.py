@@ -5,57 +5,46 @@ other than the file says.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from ipaddress import ip_network
 from pathlib import Path
 
 from kubesvc.dns.corefile_lines import CorefileError, Line, parse_lines
+from kubesvc.dns.corefile_reading import Reading, Warn
 from kubesvc.dns.options import DnsOptions, HostsOptions
 from kubesvc.dns.rewrite import KINDS, Rewrite
+from kubesvc.dns.tuning import ForwardTuning, seconds, tune_cache, tune_forward
 
 _REVERSE = ("in-addr.arpa", "ip6.arpa")
 __all__ = ["CorefileError", "parse_corefile", "read_corefile"]
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
-@dataclass(slots=True)
-class _Reading:
-    """The options so far, and where a refusal would point."""
-
-    file: str
-    options: DnsOptions
-    stubs: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
-    zone: str = "."
-    has_kubernetes: bool = False
-
-    def refuse(self, line: Line, reason: str) -> CorefileError:
-        return CorefileError(f"{self.file}:{line.number}: {line.name}: {reason}")
-
-    def set(self, **changes: object) -> None:
-        self.options = replace(self.options, **changes)  # type: ignore[arg-type]
-
-
-def read_corefile(path: Path, options: DnsOptions) -> DnsOptions:
+def read_corefile(path: Path, options: DnsOptions, *, warn: Warn | None = None) -> DnsOptions:
     """The file's options over `options`; raises CorefileError and OSError."""
-    return parse_corefile(path.read_text(errors="replace"), options, file=str(path), directory=path.parent)
+    return parse_corefile(path.read_text(errors="replace"), options, file=str(path), directory=path.parent, warn=warn)
 
 
 def parse_corefile(
-    text: str, options: DnsOptions, *, file: str = "Corefile", directory: Path | None = None
+    text: str,
+    options: DnsOptions,
+    *,
+    file: str = "Corefile",
+    directory: Path | None = None,
+    warn: Warn | None = None,
 ) -> DnsOptions:
     """The options that the text of a Corefile stands for, over `options`. Raises CorefileError.
 
     What the file leaves out is off, as with CoreDNS: pages, cache and pod names among them.
     """
     start = replace(options, health_port=0, ready_port=0, metrics_port=0, cache_size=0, pods="disabled", lameduck=0.0)
-    reading = _Reading(file, start)
+    reading = Reading(file, start, warn)
     for server in parse_lines(text, file=file, directory=directory):
         _read_server(reading, server)
     reading.set(stub_domains=tuple(reading.stubs))
     return reading.options
 
 
-def _read_server(reading: _Reading, server: Line) -> None:
+def _read_server(reading: Reading, server: Line) -> None:
     if server.block is None:
         raise reading.refuse(server, "a server block, { ... }, is expected here")
     zones = []
@@ -70,7 +59,7 @@ def _read_server(reading: _Reading, server: Line) -> None:
             _read_directive(reading, line)
 
 
-def _zone_and_port(reading: _Reading, server: Line, word: str) -> tuple[str, int]:
+def _zone_and_port(reading: Reading, server: Line, word: str) -> tuple[str, int]:
     text = word.removeprefix("dns://")
     if "://" in text:
         raise reading.refuse(server, "only plain DNS is served")
@@ -78,7 +67,7 @@ def _zone_and_port(reading: _Reading, server: Line, word: str) -> tuple[str, int
     return (zone.rstrip(".") or "."), int(port)
 
 
-def _read_directive(reading: _Reading, line: Line) -> None:
+def _read_directive(reading: Reading, line: Line) -> None:
     reader = _DIRECTIVES.get(line.name)
     if reader is None:
         known = ", ".join(sorted(_DIRECTIVES))
@@ -89,7 +78,7 @@ def _read_directive(reading: _Reading, line: Line) -> None:
 # The directives
 
 
-def _kubernetes(reading: _Reading, line: Line) -> None:
+def _kubernetes(reading: Reading, line: Line) -> None:
     if reading.has_kubernetes:
         raise reading.refuse(line, "stands twice")
     reading.has_kubernetes = True
@@ -123,7 +112,7 @@ def _is_reverse(zone: str) -> bool:
         return False
 
 
-def _forward(reading: _Reading, line: Line) -> None:
+def _forward(reading: Reading, line: Line) -> None:
     if len(line.arguments) < 2:
         raise reading.refuse(line, "FROM and at least one server are expected")
     source, *servers = line.arguments
@@ -140,13 +129,16 @@ def _forward(reading: _Reading, line: Line) -> None:
         match inner.words:
             case ["policy", "random" | "round_robin" | "sequential" as policy]:
                 reading.set(policy=policy)
-            case ["max_concurrent" | "max_fails" | "expire" | "health_check" | "failover", *_] | ["prefer_udp"]:
-                pass  # bounds and probes of our own take their place
-            case _:
-                raise reading.refuse(inner, f"{' '.join(inner.words)!r} in a forward block is not understood")
+            case words:
+                try:
+                    tuning, idle = tune_forward(dict(reading.options.forward).get(zone, ForwardTuning()), words)
+                except ValueError as err:
+                    raise reading.refuse(inner, str(err)) from err
+                reading.set(forward=tuple((dict(reading.options.forward) | {zone: tuning}).items()))
+                reading.remark(inner, idle)
 
 
-def _cache(reading: _Reading, line: Line) -> None:
+def _cache(reading: Reading, line: Line) -> None:
     reading.set(cache_size=DnsOptions().cache_size)
     if line.arguments and line.arguments[0].isdigit():
         reading.set(cache_ttl=int(line.arguments[0]))
@@ -156,13 +148,25 @@ def _cache(reading: _Reading, line: Line) -> None:
                 reading.set(cache_size=int(size))
                 if rest and rest[0].isdigit():
                     reading.set(cache_ttl=int(rest[0]))
-            case ["denial" | "prefetch" | "serve_stale" | "servfail" | "disable" | "keepttl", *_]:
-                pass  # the cluster's own names are never cached; the rest the cache does by itself
-            case _:
-                raise reading.refuse(inner, f"{' '.join(inner.words)!r} in a cache block is not understood")
+                reading.remark(inner, "the shortest time is the answer's own" if rest[1:] else "")
+            case ["disable", "success"] | ["disable", "success", "."]:
+                sizes = reading.options.cache_size, reading.options.cache.denial_size
+                denials = sizes[0] if sizes[1] is None else sizes[1]
+                reading.set(cache_size=0, cache=replace(reading.options.cache, denial_size=denials))
+            case ["disable", "success" | "denial", *zones] if zones not in ([], ["."]):
+                is_ours = all(_is_reverse(zone) or zone.rstrip(".") == reading.options.domain for zone in zones)
+                # The cluster's own names are never cached.
+                reading.remark(inner, "" if is_ours else "the cache is switched off for all foreign names or none")
+            case words:
+                try:
+                    tuning, idle = tune_cache(reading.options.cache, words)
+                except ValueError as err:
+                    raise reading.refuse(inner, str(err)) from err
+                reading.set(cache=tuning)
+                reading.remark(inner, idle)
 
 
-def _hosts(reading: _Reading, line: Line) -> None:
+def _hosts(reading: Reading, line: Line) -> None:
     options = HostsOptions(file=line.arguments[0] if line.arguments else "/etc/hosts")
     entries: list[str] = []
     for inner in line.block or ():
@@ -184,7 +188,7 @@ def _hosts(reading: _Reading, line: Line) -> None:
     reading.set(hosts=replace(options, text="\n".join(entries)))
 
 
-def _rewrite(reading: _Reading, line: Line) -> None:
+def _rewrite(reading: Reading, line: Line) -> None:
     words = [word for word in line.arguments if word not in ("stop", "continue")]
     rules = [inner.words for inner in line.block or ()] or [words]
     for rule in rules:
@@ -208,7 +212,7 @@ def _dotted(text: str) -> str:
     return text if text.endswith(".") else text + "."
 
 
-def _health(reading: _Reading, line: Line) -> None:
+def _health(reading: Reading, line: Line) -> None:
     reading.set(health_port=_port(reading, line, 8080))
     for inner in line.block or ():
         if inner.name != "lameduck" or len(inner.words) != 2:
@@ -216,40 +220,40 @@ def _health(reading: _Reading, line: Line) -> None:
         reading.set(lameduck=_seconds(reading, inner, inner.words[1]))
 
 
-def _ready(reading: _Reading, line: Line) -> None:
+def _ready(reading: Reading, line: Line) -> None:
     reading.set(ready_port=_port(reading, line, 8181))
 
 
-def _prometheus(reading: _Reading, line: Line) -> None:
+def _prometheus(reading: Reading, line: Line) -> None:
     reading.set(metrics_port=_port(reading, line, 9153))
 
 
-def _bind(reading: _Reading, line: Line) -> None:
+def _bind(reading: Reading, line: Line) -> None:
     if not line.arguments:
         raise reading.refuse(line, "at least one address is expected")
     if reading.zone == ".":
         reading.set(bind=",".join(line.arguments))
 
 
-def _autopath(reading: _Reading, line: Line) -> None:
+def _autopath(reading: Reading, line: Line) -> None:
     if line.arguments != ["@kubernetes"]:
         raise reading.refuse(line, "only @kubernetes is understood")
     reading.set(autopath=True)
 
 
-def _log(reading: _Reading, line: Line) -> None:
+def _log(reading: Reading, line: Line) -> None:
     reading.set(log_queries=True)
 
 
-def _reload(reading: _Reading, line: Line) -> None:
+def _reload(reading: Reading, line: Line) -> None:
     reading.set(reload=_seconds(reading, line, line.arguments[0]) if line.arguments else 30.0)
 
 
-def _always(reading: _Reading, line: Line) -> None:
+def _always(reading: Reading, line: Line) -> None:
     """Directives for what this server does anyway: errors, loop, loadbalance."""
 
 
-def _port(reading: _Reading, line: Line, default: int) -> int:
+def _port(reading: Reading, line: Line, default: int) -> int:
     if not line.arguments:
         return default
     port = line.arguments[0].rpartition(":")[2]
@@ -258,18 +262,15 @@ def _port(reading: _Reading, line: Line, default: int) -> int:
     return int(port)
 
 
-def _seconds(reading: _Reading, line: Line, text: str) -> float:
+def _seconds(reading: Reading, line: Line, text: str) -> float:
     """`5s`, `1m`, `500ms`; `0` is zero."""
-    unit = text.lstrip("0123456789.")
-    number = text.removesuffix(unit)
-    if text == "0":
-        return 0.0
-    if unit not in _UNITS or not number:
-        raise reading.refuse(line, f"{text!r} is no duration, such as 5s")
-    return float(number) * _UNITS[unit]
+    try:
+        return seconds(text)
+    except ValueError as err:
+        raise reading.refuse(line, str(err)) from err
 
 
-_DIRECTIVES: dict[str, Callable[[_Reading, Line], None]] = {
+_DIRECTIVES: dict[str, Callable[[Reading, Line], None]] = {
     "autopath": _autopath,
     "bind": _bind,
     "cache": _cache,

@@ -15,13 +15,12 @@ from kubesvc.dns.answers import Resolution
 from kubesvc.dns.cache import Cache, Cached, Freshness, Question
 from kubesvc.dns.meter import DURATION_BUCKETS
 from kubesvc.dns.metrics import ForwardCounts
+from kubesvc.dns.tuning import FORWARD_DEFAULTS, ForwardTuning
 from kubesvc.dns.upstream import Upstream, UpstreamFailed, exchange
 from kubesvc.dns.wire import Rcode, Type
 from kubesvc.observe import log
 
 _log = log("dns.forward")
-MAX_FAILURES = 2
-PROBE_SECONDS = 0.5
 ANSWER_SECONDS = 2.0
 # An upstream that has said nothing for this long gets company.
 HEDGE_SECONDS = 0.3
@@ -36,13 +35,14 @@ Exchange = Callable[..., Awaitable[Resolution]]
 class Health:
     """One upstream and how it has been doing."""
 
-    def __init__(self, upstream: Upstream) -> None:
+    def __init__(self, upstream: Upstream, *, max_fails: int = 2) -> None:
         self.upstream = upstream
+        self._max_fails = max_fails
         self.failures = 0
 
     @property
     def is_up(self) -> bool:
-        return self.failures < MAX_FAILURES
+        return not self._max_fails or self.failures < self._max_fails
 
 
 class Forwarding:
@@ -54,13 +54,18 @@ class Forwarding:
         cache: Cache,
         *,
         policy: str = "random",
+        tuning: ForwardTuning = FORWARD_DEFAULTS,
+        stale_patience: float = STALE_PATIENCE,
         ask: Exchange = exchange,
         clock: Clock | None = None,
         hedge_seconds: float = HEDGE_SECONDS,
     ) -> None:
         self._clock = clock or SystemClock()
         self._hedge_seconds = hedge_seconds
-        self._health = [Health(upstream) for upstream in upstreams]
+        self._health = [Health(upstream, max_fails=tuning.max_fails) for upstream in upstreams]
+        self._tuning = tuning
+        self._excepted = [wire.name_from_text(zone) for zone in tuning.excepted]
+        self._stale_patience = stale_patience
         self._cache = cache
         self._policy = policy
         self._ask = ask
@@ -84,22 +89,35 @@ class Forwarding:
             self._fetch(question)
         if cached.resolution is not None and cached.freshness is not Freshness.STALE:
             return cached.resolution
+        if self._is_full(question):
+            self._counts.rejects += 1
+            return cached.resolution or Resolution(Rcode.REFUSED)
         fetching = self._fetch(question)
         if cached.resolution is None:
             return await asyncio.shield(fetching)
-        await asyncio.wait([fetching], timeout=STALE_PATIENCE)
+        if self._stale_patience > 0:
+            await asyncio.wait([fetching], timeout=self._stale_patience)
         if fetching.done() and fetching.result().rcode != Rcode.SERVFAIL:
             return fetching.result()
         self._counts.served_stale += 1
         return cached.resolution
 
+    def _is_full(self, question: Question) -> bool:
+        limit = self._tuning.max_concurrent
+        return bool(limit) and len(self._asking) >= limit and question not in self._asking
+
     async def run(self) -> None:
         """Probe upstreams that are out until they are back; never returns."""
         await asyncio.gather(*(self._probe(health, self._probe_name, Type.HINFO) for health in self._health))
+        name = wire.name_from_text(self._tuning.probe_name)
         while True:
-            await asyncio.sleep(PROBE_SECONDS)
+            await asyncio.sleep(self._tuning.probe)
             down = [health for health in self._health if not health.is_up]
-            await asyncio.gather(*(self._probe(health, wire.ROOT, Type.NS) for health in down))
+            await asyncio.gather(*(self._probe(health, name, Type.NS) for health in down))
+
+    def is_excepted(self, name: bytes) -> bool:
+        """Whether these upstreams are not to be asked about `name`."""
+        return any(wire.is_within(name, zone) for zone in self._excepted)
 
     async def close(self) -> None:
         for task in list(self._asking.values()):
@@ -160,10 +178,13 @@ class Forwarding:
         name, qtype, dnssec_ok = question
         before = self._clock.monotonic()
         try:
-            resolution = await self._ask(health.upstream, name, qtype, dnssec_ok=dnssec_ok, timeout=ANSWER_SECONDS)
+            resolution = await self._ask(
+                health.upstream, name, qtype,
+                dnssec_ok=dnssec_ok, timeout=ANSWER_SECONDS, by_tcp=self._tuning.force_tcp,
+            )  # fmt: skip
         except UpstreamFailed:
             health.failures += 1
-            if health.failures == MAX_FAILURES:
+            if health.failures == self._tuning.max_fails:
                 _log.warning("upstream is out", upstream=health.upstream)
             raise
         if not health.is_up:
@@ -215,7 +236,7 @@ class Routes:
 
     async def resolve(self, name: bytes, qtype: int, *, dnssec_ok: bool = False) -> Resolution:
         for zone, forwarding in self._routes:
-            if wire.is_within(name, zone):
+            if wire.is_within(name, zone) and not forwarding.is_excepted(name):
                 return await forwarding.resolve(name, qtype, dnssec_ok=dnssec_ok)
         return Resolution(Rcode.REFUSED)
 
@@ -239,7 +260,7 @@ class Routes:
             sum(part.cache_misses for part in parts),
             sum(part.served_stale for part in parts),
             sum(part.evictions for part in parts),
-            rejects,
+            rejects + sum(part.rejects for part in parts),
             sum(part.health_broken for part in parts),
             durations,
             sum(part.seconds for part in parts),

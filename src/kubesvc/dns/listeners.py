@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kubesvc.dns import wire
 from kubesvc.dns.cache import Cache
-from kubesvc.dns.forward import Forwarding, Routes
+from kubesvc.dns.forward import STALE_PATIENCE, Forwarding, Routes
 from kubesvc.dns.hosts import Hosts
 from kubesvc.dns.meter import Meter
 from kubesvc.dns.metrics import Counts, count
@@ -15,6 +15,7 @@ from kubesvc.dns.options import DnsOptions, HostsOptions
 from kubesvc.dns.responder import Pending, Responder
 from kubesvc.dns.server import Forwarder, UdpServer, tcp_socket, udp_socket
 from kubesvc.dns.tcp import Connection, TcpServer
+from kubesvc.dns.tuning import ForwardTuning
 from kubesvc.dns.upstream import read_upstreams
 from kubesvc.observe import log
 
@@ -141,7 +142,11 @@ def make_forwarding(options: DnsOptions) -> Routes:
     """The ways to foreign names. Raises ValueError and OSError for upstreams that are none."""
     routes = []
     for zone, servers in (*options.stub_domains, *([(".", options.upstreams)] if options.upstreams else [])):
-        cache = Cache(size=options.cache_size, max_ttl=options.cache_ttl)
-        forwarding = Forwarding(read_upstreams(servers), cache, policy=options.policy)
+        cache = Cache(size=options.cache_size, max_ttl=options.cache_ttl, tuning=options.cache)
+        tuning = dict(options.forward).get(zone, ForwardTuning())
+        patience = 0.0 if options.cache.stale_at_once else STALE_PATIENCE
+        forwarding = Forwarding(
+            read_upstreams(servers), cache, policy=options.policy, tuning=tuning, stale_patience=patience
+        )  # fmt: skip
         routes.append((wire.name_from_text(zone), forwarding))
     return Routes(routes)

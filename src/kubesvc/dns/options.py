@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kubesvc.dns.rewrite import Rewrite
+from kubesvc.dns.tuning import CACHE_DEFAULTS, CacheTuning, ForwardTuning
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,8 @@ class DnsOptions:
     log_queries: bool = False
     cache_size: int = 9984
     cache_ttl: int = 3600  # the longest that an upstream's answer is remembered
+    cache: CacheTuning = CACHE_DEFAULTS
+    forward: tuple[tuple[str, ForwardTuning], ...] = ()  # by zone; "." for all other names
     hosts: HostsOptions | None = None
     rewrites: tuple[Rewrite, ...] = ()
     corefile: Path | None = None  # read over these options, and again when it changes

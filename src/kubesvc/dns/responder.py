@@ -53,14 +53,15 @@ class Pending(NamedTuple):
 class Responder:
     """Answers from a View. One per process that answers; not thread-safe.
 
-    `forwarded` are the zones that there is someone to ask about: the root, where that is everything.
+    `forwarded` are the zones that there is someone to ask about (the root, where that is everything),
+    each with those below it that are not to be asked about.
     """
 
     def __init__(
         self,
         view: View,
         *,
-        forwarded: Sequence[bytes] = (),
+        forwarded: Sequence[tuple[bytes, Sequence[bytes]]] = (),
         outside: Outside = Outside.NXDOMAIN,
         rewrites: tuple[Rewrite, ...] = (),
         autopath: bool = False,
@@ -174,7 +175,10 @@ class Responder:
         return not is_ours and self._is_forwarded(name)
 
     def _is_forwarded(self, name: bytes) -> bool:
-        return any(wire.is_within(name, zone) for zone in self._forwarded)
+        return any(
+            wire.is_within(name, zone) and not any(wire.is_within(name, inner) for inner in excepted)
+            for zone, excepted in self._forwarded
+        )
 
     def _from_finding(self, message: bytes, query: Query, name: bytes, finding: Finding, limit: int, way: int) -> bytes:
         if not finding.zone and self._outside is not Outside.NXDOMAIN:

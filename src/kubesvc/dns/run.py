@@ -30,7 +30,7 @@ async def run(options: DnsOptions, *, client: Client | None = None) -> None:
     when an address cannot be bound and KubeconfigError when there are no usable credentials.
     """
     while True:
-        effective = read_corefile(options.corefile, options) if options.corefile else options
+        effective = read_corefile(options.corefile, options, warn=_warn) if options.corefile else options
         try:
             await _run(effective, client)
         except* _Changed:
@@ -55,6 +55,10 @@ async def _run(options: DnsOptions, client: Client | None) -> None:
                 raise _Changed
         finally:
             await server.answering.close()
+
+
+def _warn(place: str, reason: str) -> None:
+    _log.warning("Corefile line without effect", place=place, reason=reason)
 
 
 class _Changed(Exception):

@@ -38,15 +38,17 @@ class Upstream(NamedTuple):
 
 
 async def exchange(
-    upstream: Upstream, name: bytes, qtype: int, *, dnssec_ok: bool = False, timeout: float
+    upstream: Upstream, name: bytes, qtype: int, *, dnssec_ok: bool = False, timeout: float, by_tcp: bool = False
 ) -> Resolution:
-    """Ask `upstream` about `name` (lower-case wire form); raises UpstreamFailed."""
+    """Ask `upstream` about `name` (lower-case wire form), by UDP first unless `by_tcp`; raises UpstreamFailed."""
     spelled = _respell(name)
     identifier = secrets.randbelow(0x10000)
     query = wire.encode_query(identifier, spelled, qtype, dnssec_ok=dnssec_ok)
     question = query[wire.HEADER_SIZE : wire.HEADER_SIZE + len(spelled) + 4]
     try:
         async with asyncio.timeout(timeout):
+            if by_tcp:
+                return await _by_tcp(upstream, query, identifier, question)
             try:
                 return await _by_udp(upstream, query, identifier, question)
             except AskByTcp:

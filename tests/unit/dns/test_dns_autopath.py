@@ -17,7 +17,7 @@ FIRST_TRY = "example.com.default.svc.cluster.local"
 
 @pytest.fixture
 def walking(server: Any) -> Any:
-    server.responder = Responder(View(), forwarded=[wire.ROOT], autopath=True)
+    server.responder = Responder(View(), forwarded=[(wire.ROOT, ())], autopath=True)
     server.responder.synced = True
     server.put(namespace("default"), namespace("shop"))
     return server

@@ -2,8 +2,9 @@
 
 from kubesvc.dns import records, wire
 from kubesvc.dns.answers import Resolution
-from kubesvc.dns.cache import STALE_SECONDS, Cache, Freshness
+from kubesvc.dns.cache import Cache, Freshness
 from kubesvc.dns.records import Record
+from kubesvc.dns.tuning import CACHE_DEFAULTS, CacheTuning
 from kubesvc.dns.wire import Rcode, Type
 
 NAME = wire.name_from_text("example.com")
@@ -74,7 +75,7 @@ def test_a_failure_does_not_push_out_what_can_be_served_stale() -> None:
 def test_stale_ends() -> None:
     cache = Cache(size=10)
     cache.put(QUESTION, positive(5), 0.0)
-    assert cache.get(QUESTION, 5.0 + STALE_SECONDS).freshness is Freshness.MISS
+    assert cache.get(QUESTION, 5.0 + CACHE_DEFAULTS.stale).freshness is Freshness.MISS
 
 
 def test_what_is_asked_often_is_fetched_anew_before_it_expires() -> None:
@@ -103,3 +104,22 @@ def test_size_zero_keeps_nothing() -> None:
     cache = Cache(size=0)
     cache.put(QUESTION, positive(60), 0.0)
     assert len(cache) == 0
+
+
+def test_denials_have_a_shelf_and_a_longest_time_of_their_own() -> None:
+    cache = Cache(size=10, tuning=CacheTuning(denial_size=1, denial_ttl=30, stale=0))
+    cache.put(QUESTION, positive(60), 0.0)
+    for n in range(3):
+        cache.put((wire.name_from_text(f"{n}.com"), 1, False), Resolution(Rcode.NXDOMAIN, (), (SOA,)), 0.0)
+    assert len(cache) == 2
+    denied = (wire.name_from_text("2.com"), 1, False)
+    assert [cache.get(denied, t).freshness for t in (29.0, 30.0)] == [Freshness.FRESH, Freshness.MISS]
+    assert cache.get(QUESTION, 59.0).freshness is Freshness.FRESH
+    cache.put(QUESTION, Resolution(Rcode.NXDOMAIN, (), (SOA,)), 60.0)
+    assert len(cache) == 1
+
+
+def test_prefetch_and_counting_down_can_be_switched_off() -> None:
+    cache = Cache(size=10, tuning=CacheTuning(popular=0, keep_ttl=True))
+    cache.put(QUESTION, positive(100), 0.0)
+    assert [cache.get(QUESTION, t) for t in (1, 2, 99)] == [(Freshness.FRESH, positive(100))] * 3

@@ -7,6 +7,7 @@ import pytest
 from kubesvc.dns.corefile import CorefileError, parse_corefile, read_corefile
 from kubesvc.dns.options import DnsOptions, HostsOptions
 from kubesvc.dns.rewrite import Rewrite
+from kubesvc.dns.tuning import CacheTuning, ForwardTuning
 
 KUBEADM = """
 .:53 {
@@ -67,7 +68,13 @@ def parse(text: str) -> DnsOptions:
 def test_kubeadms_file() -> None:
     options = parse(KUBEADM)
     assert options == DnsOptions(
-        ttl=30, pods="insecure", upstreams=("/etc/resolv.conf",), lameduck=5.0, cache_ttl=30, reload=30.0
+        ttl=30,
+        pods="insecure",
+        upstreams=("/etc/resolv.conf",),
+        lameduck=5.0,
+        cache_ttl=30,
+        reload=30.0,
+        forward=((".", ForwardTuning(max_concurrent=1000)),),
     )
 
 
@@ -124,6 +131,72 @@ def test_comments_ports_and_addresses() -> None:
     assert (options.bind, options.health_port, options.metrics_port) == ("127.0.0.1,::1", 9090, 9100)
 
 
+TUNED = """
+.:53 {
+    forward corp.example 10.0.0.1 {
+        force_tcp
+        expire 10s
+    }
+    forward . 10.0.0.2 {
+        max_fails 0
+        health_check 5s no_rec domain probe.example
+        max_concurrent 100
+        except a.example b.example.
+        prefer_udp
+        failover NXDOMAIN
+    }
+    cache 300 {
+        success 500 60 10
+        denial 100 20
+        prefetch 5 1m 20%
+        serve_stale 30m
+        servfail 1s
+        keepttl
+        disable success other.example
+    }
+}
+"""
+
+
+def test_words_that_tune_cache_and_upstreams_and_words_that_have_no_effect() -> None:
+    warnings: list[tuple[str, str]] = []
+    options = parse_corefile(TUNED, DnsOptions(), warn=lambda place, reason: warnings.append((place, reason)))
+    assert options.forward == (
+        ("corp.example", ForwardTuning(force_tcp=True)),
+        (
+            ".",
+            ForwardTuning(
+                max_fails=0,
+                probe=5.0,
+                probe_name="probe.example",
+                max_concurrent=100,
+                excepted=("a.example", "b.example"),
+            ),
+        ),
+    )
+    assert (options.cache_size, options.cache_ttl) == (500, 60)
+    assert options.cache == CacheTuning(
+        denial_size=100, denial_ttl=20, popular=5, prefetch_share=0.2, stale=1800.0, stale_at_once=True,
+        failure_ttl=1.0, keep_ttl=True,
+    )  # fmt: skip
+    assert [place for place, _ in warnings] == [
+        "Corefile:5: expire",
+        "Corefile:9: health_check",
+        "Corefile:13: failover",
+        "Corefile:16: success",
+        "Corefile:18: prefetch",
+        "Corefile:22: disable",
+    ]
+    assert all(reason for _, reason in warnings)
+
+
+def test_the_cache_can_be_switched_off_for_one_kind() -> None:
+    options = parse(".:53 {\n cache {\n  disable success\n }\n}\n")
+    assert (options.cache_size, options.cache.denial_size) == (0, 9984)
+    options = parse(".:53 {\n cache {\n  disable denial\n }\n}\n")
+    assert (options.cache_size, options.cache.denial_size) == (9984, 0)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -134,7 +207,10 @@ def test_comments_ports_and_addresses() -> None:
         (".:53 {\n kubernetes\n}\n", "Corefile:2: kubernetes: exactly one zone"),
         (".:53 {\n forward .\n}\n", "Corefile:2: forward: FROM and at least one server"),
         (".:53 {\n forward . tls://9.9.9.9\n}\n", "Corefile:2: forward: tls://9.9.9.9: only plain DNS"),
-        (".:53 {\n forward . 9.9.9.9 {\n  except a\n }\n}\n", "Corefile:3: except: "),
+        (".:53 {\n forward . 9.9.9.9 {\n  except\n }\n}\n", "Corefile:3: except: "),
+        (".:53 {\n forward . 9.9.9.9 {\n  tls\n }\n}\n", "Corefile:3: tls: "),
+        (".:53 {\n forward . 9.9.9.9 {\n  health_check often\n }\n}\n", "Corefile:3: health_check: 'often' is no"),
+        (".:53 {\n cache {\n  serve_stale long\n }\n}\n", "Corefile:3: serve_stale: 'long' is no duration"),
         (".:53 {\n health {\n  lameduck five\n }\n}\n", "Corefile:3: lameduck: 'five' is no duration"),
         (".:53 {\n rewrite type A AAAA\n}\n", "Corefile:2: rewrite: 'type A AAAA': only names"),
         (".:53 {\n prometheus here\n}\n", "Corefile:2: prometheus: 'here' has no port"),

@@ -14,7 +14,8 @@ import pytest
 from kubesvc.dns import records, wire
 from kubesvc.dns.answers import AskByTcp, Resolution, read_answer
 from kubesvc.dns.cache import Cache
-from kubesvc.dns.forward import Forwarding
+from kubesvc.dns.forward import Forwarding, Routes
+from kubesvc.dns.tuning import ForwardTuning
 from kubesvc.dns.upstream import Upstream, UpstreamFailed, exchange, parse_resolv_conf, parse_upstream, read_upstreams
 from kubesvc.dns.wire import BadMessage, Rcode, Type
 from kubesvc.testing.clock import VirtualClock
@@ -254,6 +255,52 @@ async def test_round_robin_takes_turns() -> None:
     for _ in range(4):
         await forward.resolve(NAME, Type.A)
     assert asked.calls in ([A, B, A, B], [B, A, B, A])
+
+
+async def test_questions_beyond_the_bound_are_refused() -> None:
+    asked = Asked(a=GOOD)
+    asked.gate = asyncio.Event()
+    forward = forwarding(asked, tuning=ForwardTuning(max_concurrent=1))
+    waiting = asyncio.create_task(forward.resolve(NAME, Type.A))
+    await asyncio.sleep(0)
+    assert (await forward.resolve(NAME, Type.AAAA)).rcode == Rcode.REFUSED
+    asked.gate.set()
+    assert await waiting == GOOD
+    assert forward.counts().rejects == 1
+
+
+async def test_with_no_bound_on_failures_no_upstream_is_left_out() -> None:
+    asked = Asked(b=GOOD)
+    forward = forwarding(asked, size=0, tuning=ForwardTuning(max_fails=0))
+    for _ in range(4):
+        await forward.resolve(NAME, Type.A)
+    assert asked.calls == [A, B] * 4
+
+
+async def test_excepted_names_are_not_asked_about() -> None:
+    asked = Asked(a=GOOD)
+    tuning = ForwardTuning(excepted=("example.com",))
+    routes = Routes([(wire.ROOT, forwarding(asked, tuning=tuning))])
+    assert (await routes.resolve(NAME, Type.A)).rcode == Rcode.REFUSED
+    assert asked.calls == []
+
+
+async def test_a_stale_answer_can_come_before_the_upstream_was_waited_for() -> None:
+    asked = Asked(a=Resolution(Rcode.NOERROR, (records.address(NAME, 1, bytes((192, 0, 2, 1))),)))
+    clock = VirtualClock()
+    forward = forwarding(asked, clock=clock, stale_patience=0.0)
+    await forward.resolve(NAME, Type.A)
+    await clock.advance(60)
+    asked.gate = asyncio.Event()
+    assert (await forward.resolve(NAME, Type.A)).answers[0].ttl == 30
+    await forward.close()
+
+
+async def test_tcp_can_be_forced() -> None:
+    async with fake(lambda _: [], good) as (server, upstream):
+        resolution = await exchange(upstream, NAME, Type.A, timeout=5, by_tcp=True)
+    assert resolution.answers
+    assert server.queries == []
 
 
 async def test_a_server_that_is_its_own_upstream_finds_out() -> None:

@@ -75,7 +75,7 @@ def test_a_rewritten_name_is_answered_as_it_was_asked(server: Any) -> None:
 
 def test_only_forwarded_zones_go_upstream(server: Any) -> None:
     corp = wire.name_from_text("corp.example")
-    responder = Responder(View(), forwarded=[corp])
+    responder = Responder(View(), forwarded=[(corp, ())])
     server.responder = responder
     for name, pending in (("a.corp.example", True), ("corp.example", True), ("notcorp.example", False), ("x", False)):
         message = wire.encode_query(1, wire.name_from_text(name), wire.Type.A)
