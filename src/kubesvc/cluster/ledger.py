@@ -144,9 +144,6 @@ class StateDirectory:
     def node_state(self, node: str) -> Path:
         return self.root / "nodes" / node
 
-    def proxy_ready(self, node: str) -> Path:
-        return self.root / "nodes" / f"{node}.proxy-ready"
-
     def read(self) -> Ledger | None:
         """The ledger, or None when the cluster does not exist. Raises StateError on a strange file, PermissionError."""
         try:

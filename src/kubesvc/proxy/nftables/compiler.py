@@ -87,10 +87,6 @@ class Compiler:
         placed = self._places.get(name)
         return placed[0] if placed else None
 
-    def name_of_numbers(self) -> dict[int, ServicePortName]:
-        """Which port has which number."""
-        return {number: name for name, (number, _) in self._places.items()}
-
     def _first_place(self, plan: PortPlan) -> tuple[int, Lists]:
         known = self._known.number_of(plan) if self._known else None
         number = self.numbers.take(known)

@@ -48,14 +48,6 @@ class Ledger(Generic[Owner]):
         for _, key, value in self.in_force():
             yield key, value
 
-    def contested(self, owner: Owner) -> list[ElementKey]:
-        """The keys of `owner` for which an earlier owner's different value is in force."""
-        return [
-            key
-            for key, value in self.of(owner).items()
-            if key[0] not in EXCLUSIVE and next(iter(self._claims[key].values())) != value
-        ]
-
     def replace(self, owner: Owner, elements: Elements) -> Changes:
         """Make `elements` what `owner` has; return what that changes in the kernel."""
         before = self._owned.get(owner, {})
