@@ -1,5 +1,10 @@
-"""Addresses as canonical text, and what may not be one."""
+"""Addresses as canonical text, and what may not be one.
 
+Objects older than strict validation may have octets with leading zeros (decimal, as Kubernetes has
+always read them) and IPv4 addresses written as mapped IPv6 ones: both mean the IPv4 address.
+"""
+
+import re
 from collections.abc import Iterable
 from functools import lru_cache
 from ipaddress import (
@@ -16,13 +21,23 @@ from ipaddress import (
 
 from kubesvc.proxy.model import Family
 
+_LEADING_ZEROS = re.compile(r"\b0+(?=\d)")
+_PADDED = re.compile(r"\d+(\.\d+){3}(/\d+)?")
 
-@lru_cache(maxsize=65536)
+
+def _unpadded(text: str) -> str:
+    text = text.strip()
+    return _LEADING_ZEROS.sub("", text) if _PADDED.fullmatch(text) else text
+
+
+# One object's addresses are asked for several times in a row; kept any longer, those of Services long gone fill memory.
+@lru_cache(maxsize=1024)
 def _parse(text: str) -> IPv4Address | IPv6Address | None:
     try:
-        return ip_address(text.strip())
+        address = ip_address(_unpadded(text))
     except ValueError:
         return None
+    return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
 
 
 def family_of(text: str) -> Family | None:
@@ -66,7 +81,7 @@ def usable_endpoint(text: str, family: Family) -> str | None:
 def canonical_range(text: str, family: Family) -> str | None:
     """A CIDR of this family with its host bits cleared; None for anything else."""
     try:
-        interface = ip_interface(text.strip())
+        interface = ip_interface(_unpadded(text))
     except ValueError:
         return None
     if isinstance(interface, IPv6Interface) is not (family is Family.IPV6):

@@ -55,7 +55,7 @@ def _endpoint(address: str, port: int, endpoint: views.Endpoint) -> Endpoint:
         port=port,
         node=intern(endpoint.node_name or ""),
         ready=conditions.ready is not False,
-        serving=conditions.serving if conditions.serving is not None else conditions.ready is not False,
+        serving=conditions.serving is not False,
         terminating=conditions.terminating is True,
         zones=tuple(zone.name for zone in hints.for_zones or ()) if hints else (),
         nodes=tuple(node.name for node in hints.for_nodes or ()) if hints else (),

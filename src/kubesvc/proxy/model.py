@@ -83,7 +83,7 @@ class ServicePort:
     @property
     def external(self) -> bool:
         """Whether anything outside the cluster may address this port."""
-        return self.external_type or bool(self.external_ips)
+        return self.external_type or bool(self.external_ips or self.load_balancer_ips)
 
     @property
     def uses_cluster_list(self) -> bool:

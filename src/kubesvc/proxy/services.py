@@ -58,7 +58,7 @@ def _ports(service: views.Service, family: Family, complain: Complain) -> Iterat
             source_ranges=ranges,
             affinity_seconds=_affinity_seconds(spec),
             internal_local=spec.internal_traffic_policy == "Local",
-            external_local=spec.external_traffic_policy == "Local",
+            external_local=spec.external_traffic_policy == "Local" and (external_type or bool(external_ips)),
             health_check_node_port=_health_port(spec),
             external_type=external_type,
         )
@@ -86,8 +86,7 @@ def _addresses(texts: Iterable[str], family: Family, field: str, complain: Compl
 
 
 def _load_balancer_ips(service: views.Service, family: Family, complain: Complain) -> tuple[str, ...]:
-    if service.spec.type != "LoadBalancer":
-        return ()
+    """The balancer's addresses that this node answers on; the status counts, whatever the type is."""
     ingress = service.status.load_balancer.ingress or ()
     texts = [entry.ip for entry in ingress if entry.ip and entry.ip_mode != "Proxy"]
     return _addresses(texts, family, "status.loadBalancer.ingress", complain)
@@ -100,7 +99,7 @@ def _source_ranges(spec: views.ServiceSpec, family: Family, complain: Complain) 
     contains no source: the family's unspecified address.
     """
     texts = [text for text in spec.load_balancer_source_ranges or () if text.strip()]
-    if spec.type != "LoadBalancer" or not texts:
+    if not texts:
         return ()
     ranges: set[str] = set()
     for text in texts:

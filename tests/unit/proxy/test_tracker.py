@@ -187,3 +187,31 @@ def test_a_hairpin_is_needed_where_a_pod_may_meet_itself() -> None:
     ((_, plan),) = tracker_with(service("web"), slice_).plan(WEB).ports.items()
 
     assert plan.hairpins == ("10.1.2.3", "10.1.2.5")
+
+
+def test_an_endpoint_that_does_not_say_whether_it_serves_does() -> None:
+    slice_ = endpoint_slice("web", {"addresses": ["10.1.2.3"], "conditions": {"ready": False, "terminating": True}})
+
+    assert targets(tracker_with(service("web"), slice_)) == ["10.1.2.3:80"]
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"), [("010.001.02.3", "10.1.2.3"), ("::ffff:10.1.2.3", "10.1.2.3"), (" 10.1.2.3", "10.1.2.3")]
+)
+def test_addresses_as_old_objects_write_them(written: str, meant: str) -> None:
+    document = service("web", cluster_ip=written, externalIPs=[written], load_balancer_ips=(written,))
+    slice_ = endpoint_slice("web", {"addresses": [written]}, address_type="IPv4")
+
+    ((_, plan),) = tracker_with(document, slice_).plan(WEB).ports.items()
+
+    assert (plan.service.cluster_ip, plan.service.external_ips, plan.cluster[0].ip) == (meant, (meant,), meant)
+
+
+def test_the_status_says_where_a_balancer_answers_whatever_the_type() -> None:
+    status = {"loadBalancer": {"ingress": [{"ip": "203.0.113.7"}]}}
+    document = service("web", status=status, loadBalancerSourceRanges=["010.0.0.0/8"])
+
+    ((_, plan),) = tracker_with(document).plan(WEB).ports.items()
+
+    assert (plan.service.load_balancer_ips, plan.service.source_ranges) == (("203.0.113.7",), ("10.0.0.0/8",))
+    assert plan.service.external
