@@ -19,10 +19,15 @@ class Full(Exception):
     """No number is left for another service port."""
 
 
-class Numbers:
-    """Numbers of service ports; one that was given back rests as long as possible before its reuse.
+RESTING = 1024
+"""How many numbers rest at least, where there are enough of them."""
 
-    A rested number matters to clients with affinity, whose memory is keyed by it.
+
+class Numbers:
+    """Numbers of service ports; one that was given back rests until RESTING others have been after it.
+
+    A packet between two look-ups, and a client's affinity, may still hold a number that is gone. The
+    packet is through long before the number's turn; the client gets one of the new owner's endpoints.
     """
 
     def __init__(self) -> None:
@@ -37,20 +42,25 @@ class Numbers:
             return wanted
         while self._next in self._taken:
             self._next += 1
-        if self._next <= words.MAX_ID:
-            number, self._next = self._next, self._next + 1
-        else:
-            while self._free and self._free[0] in self._taken:
-                self._free.popleft()
-            if not self._free:
+        number = self._rested()
+        if number is None:
+            if self._next > words.MAX_ID:
                 raise Full(f"more than {words.MAX_ID} service ports")
-            number = self._free.popleft()
+            number, self._next = self._next, self._next + 1
         self._taken.add(number)
         return number
 
     def give_back(self, number: int) -> None:
         self._taken.discard(number)
         self._free.append(number)
+
+    def _rested(self) -> int | None:
+        """The number that has rested longest, if it has rested enough or there are no new ones."""
+        while len(self._free) > (RESTING if self._next <= words.MAX_ID else 0):
+            number = self._free.popleft()
+            if number not in self._taken:  # an earlier run's elements may have asked for it meanwhile
+                return number
+        return None
 
 
 class Compiler:
