@@ -1,7 +1,7 @@
 """A few read-only HTTP pages of a component: health, metrics. One request a connection, no library."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import NamedTuple
 
@@ -25,10 +25,10 @@ class Page(NamedTuple):
 Pages = Mapping[str, Callable[[], Awaitable[Page]]]
 
 
-async def serve_pages(host: str | None, port: int, pages: Pages) -> asyncio.Server:
+async def serve_pages(host: str | Sequence[str] | None, port: int, pages: Pages) -> asyncio.Server:
     """Serve `pages` by path until the returned server is closed; raises OSError when the port is taken.
 
-    `host` None is every address of either family.
+    `host` is one address or several; None is every address of either family.
     """
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

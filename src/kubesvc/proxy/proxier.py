@@ -8,7 +8,6 @@ grows and no fixed delay is ever added.
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterable
-from datetime import datetime
 from functools import partial
 
 from kubesvc.aio.clock import Clock
@@ -51,7 +50,6 @@ class Proxier:
     ) -> None:
         self.families = tuple(families)
         self.first_sync = asyncio.Event()
-        self.last_updated: datetime | None = None
         self._services, self._slices, self._nodes = services, slices, nodes
         self._clock, self._health, self._metrics = clock, health, metrics
         self._min_sync_period = min_sync_period
@@ -148,8 +146,10 @@ class Proxier:
         except BackendError as err:
             _log.error("sync failed, trying again", family=label, reason=err)
             self._metrics.sync_failures.inc(label)
+            self._health.queued(label, began)
             return False
         seconds = self._clock.monotonic() - began
+        self._health.updated(label, self._clock.now())
         self._metrics.synced(label, seconds, report, full=full)
         self._metrics.refused.set(len(proxy.refused), label)
         for name in report.refused.keys() - refused:
@@ -160,8 +160,6 @@ class Proxier:
 
     def _note_synced(self) -> None:
         now = self._clock.now()
-        self.last_updated = now
-        self._health.waiting_since = None
         self._health.synced = True
         triggers, self._triggers = self._triggers, []
         for family in self.families:
@@ -213,11 +211,11 @@ class Proxier:
         self._metrics.changed(**self._waiting, families=[family.tracker.family for family in self.families])
 
     def _mark_dirty(self) -> None:
-        if any(family.pending for family in self.families):
-            self._health.queued(self._clock.monotonic())
-            for family in self.families:
+        for family in self.families:
+            if family.pending:
+                self._health.queued(family.tracker.family, self._clock.monotonic())
                 self._metrics.last_queued.set(self._clock.now().timestamp(), family.tracker.family)
-            self._wake.set()
+                self._wake.set()
 
     def _report(self, kind: str, key: Key, complaints: set[Complaint]) -> None:
         """Say each complaint once for as long as it lasts."""

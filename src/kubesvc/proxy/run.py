@@ -22,7 +22,7 @@ from kubesvc.proxy.counting import ConnectionCounts, add_up
 from kubesvc.proxy.early import serve_critical
 from kubesvc.proxy.endpoints import LABEL_HEADLESS
 from kubesvc.proxy.family import FamilyProxy
-from kubesvc.proxy.health import Health
+from kubesvc.proxy.health import JSON, Answer, Health
 from kubesvc.proxy.kernel import (
     counter_reader,
     open_backend,
@@ -38,7 +38,7 @@ from kubesvc.proxy.options import LocalDetector, Mode, ProxyOptions
 from kubesvc.proxy.proxier import Proxier
 from kubesvc.proxy.ranges import ServiceRanges
 from kubesvc.proxy.rules import rule_settings
-from kubesvc.proxy.servers import JSON, METRICS, TEXT, Answer, Handler, HealthCheckServers, HttpServer, timestamps
+from kubesvc.proxy.servers import METRICS, TEXT, Handler, HealthCheckServers, HttpServer
 from kubesvc.proxy.services import LABEL_PROXY_NAME
 from kubesvc.proxy.tracker import Tracker
 
@@ -147,7 +147,7 @@ class _Daemon:
             yield HttpServer(self._options.healthz_bind, {"/healthz": self._healthz, "/livez": self._livez})
         if self._options.metrics_bind:
             routes: dict[str, Handler] = {"/metrics": self._render, "/proxyMode": self._mode, "/configz": self._configz}
-            yield HttpServer(self._options.metrics_bind, {**routes, "/healthz": self._healthz})
+            yield HttpServer(self._options.metrics_bind, {**routes, "/healthz": lambda: (200, TEXT, b"ok")})
 
     async def _announce(self) -> None:
         """Say that the rules are in force, once."""
@@ -197,12 +197,12 @@ class _Daemon:
         self._complain(Complaint("Service", check.namespace, check.service, "FailedToStartServiceHealthcheck", message))
 
     def _healthz(self) -> Answer:
-        answer = timestamps(self._health.ready(self._clock.monotonic()), self._proxier.last_updated)
+        answer = self._health.healthz(self._clock.monotonic(), self._clock.now())
         self._metrics.healthz.inc(str(answer[0]))
         return answer
 
     def _livez(self) -> Answer:
-        answer = timestamps(self._health.live(self._clock.monotonic()), self._proxier.last_updated)
+        answer = self._health.livez(self._clock.monotonic(), self._clock.now())
         self._metrics.livez.inc(str(answer[0]))
         return answer
 

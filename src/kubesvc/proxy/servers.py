@@ -1,22 +1,19 @@
 """The proxy's HTTP: /healthz, /livez, /metrics, /proxyMode, /configz, and Services' health-check ports."""
 
 import asyncio
-import json
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import partial
 from inspect import isawaitable
 
-from kubesvc.aio import pages
 from kubesvc.aio.pages import ANY_PATH, Page, port_of, serve_pages, split_address
+from kubesvc.aio.pages import TEXT as PLAIN
 from kubesvc.observe import METRICS_TYPE
-from kubesvc.proxy.health import health_check_answer
+from kubesvc.proxy.health import Answer, checks_by_port, health_check_answer
 from kubesvc.proxy.model import HealthCheck
 
-Answer = tuple[int, dict[str, str], bytes]
 Handler = Callable[[], Answer | Awaitable[Answer]]
 
-JSON = {"Content-Type": "application/json"}
-TEXT = {"Content-Type": pages.TEXT}
+TEXT = {"Content-Type": PLAIN, "X-Content-Type-Options": "nosniff"}
 METRICS = {"Content-Type": METRICS_TYPE}
 
 
@@ -49,37 +46,35 @@ class HealthCheckServers:
         self._proxy_healthy = proxy_healthy
         self._failed = failed
         self._checks: dict[int, HealthCheck] = {}
-        self._servers: dict[int, HttpServer] = {}
+        self._hosts: Sequence[str] | None = None
+        self._servers: dict[int, asyncio.Server] = {}
 
-    async def follow(self, checks: Iterable[HealthCheck]) -> None:
-        """Serve exactly these; a port that cannot be had is reported and tried again at the next call."""
-        self._checks = {check.port: check for check in checks}
+    async def follow(self, checks: Iterable[HealthCheck], hosts: Sequence[str] | None = None) -> None:
+        """Serve exactly these on the node's addresses `hosts`, None for all.
+
+        A port that cannot be had is reported and tried again at the next call.
+        """
+        self._checks = checks_by_port(checks)
+        if hosts != self._hosts:
+            self._hosts = hosts
+            await self.stop()
         for port in self._servers.keys() - self._checks.keys():
-            await self._servers.pop(port).stop()
+            self._servers.pop(port).close()
         for port in self._checks.keys() - self._servers.keys():
-            server = HttpServer(f":{port}", {ANY_PATH: lambda port=port: self._answer(port)})  # type: ignore[misc]
             try:
-                await server.start()
+                self._servers[port] = await serve_pages(
+                    self._hosts, port, {ANY_PATH: _page(partial(self._answer, port))}
+                )
             except OSError as err:
-                await server.stop()
                 self._failed(self._checks[port], err)
-            else:
-                self._servers[port] = server
 
     async def stop(self) -> None:
         for server in self._servers.values():
-            await server.stop()
+            server.close()
         self._servers.clear()
 
     def _answer(self, port: int) -> Answer:
         return health_check_answer(self._checks[port], proxy_healthy=self._proxy_healthy())
-
-
-def timestamps(healthy: bool, updated: datetime | None) -> Answer:
-    """The body kube-proxy gives on /healthz and /livez."""
-    now = datetime.now(UTC)
-    body = {"lastUpdated": str(updated or now), "currentTime": str(now)}
-    return 200 if healthy else 503, JSON, json.dumps(body).encode()
 
 
 def _page(handler: Handler) -> Callable[[], Awaitable[Page]]:

@@ -255,3 +255,15 @@ async def test_of_two_slices_with_one_endpoint_it_is_chosen_once() -> None:
 
     (plan,) = world.backend.plans.values()
     assert [target.ip for target in plan.cluster] == ["10.1.2.3"]
+
+
+async def test_syncs_that_keep_failing_make_the_proxy_unhealthy_until_one_succeeds() -> None:
+    world = World()
+    world.api.put(service("web"))
+    async with world.running():
+        await world.proxier.first_sync.wait()
+        world.backend.broken = True
+        world.api.put(endpoint_slice("web", "10.1.2.3@b"))
+        await world.until(lambda: not world.health.live(SystemClock().monotonic() + 61))
+        world.backend.broken = False
+        await world.until(lambda: world.health.live(SystemClock().monotonic() + 61))
