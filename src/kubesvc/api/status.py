@@ -152,15 +152,19 @@ _BY_CODE: dict[int, type[ApiError]] = {leaf.code: leaf for leaf in reversed(_LEA
 
 def parse_status(status: dict[str, Any], *, code: int) -> ApiError:
     """Turn a received Status document back into the exception it was; `code` decides where `reason` is strange."""
-    details = status.get("details") or {}
-    kind = _BY_REASON.get(status.get("reason", "")) or _BY_CODE.get(code, InternalError)
+    details = status.get("details")
+    details = details if isinstance(details, dict) else {}
+    causes = details.get("causes")
+    kind = _BY_REASON.get(str(status.get("reason"))) or _BY_CODE.get(code, InternalError)
     return kind(
-        status.get("message") or f"the server answered {code}",
+        str(status.get("message") or f"the server answered {code}"),
         kind=details.get("kind", ""),
         group=details.get("group", ""),
         name=details.get("name", ""),
         causes=tuple(
-            Cause(c.get("reason", ""), c.get("field", ""), c.get("message", "")) for c in details.get("causes") or ()
+            Cause(c.get("reason", ""), c.get("field", ""), c.get("message", ""))
+            for c in (causes if isinstance(causes, list) else ())
+            if isinstance(c, dict)
         ),
         retry_after=details.get("retryAfterSeconds", 0),
     )

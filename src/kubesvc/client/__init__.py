@@ -1,6 +1,6 @@
 """A client of the Kubernetes API: requests, watches, caches that follow, events."""
 
-from kubesvc.client.errors import ClientError, ConnectionFailed, KubeconfigError
+from kubesvc.client.errors import ClientError, ConnectionFailed, Garbled, KubeconfigError
 from kubesvc.client.events import EventRecorder
 from kubesvc.client.informer import Informer
 from kubesvc.client.rest import Client, Listing, WatchEvent
@@ -10,6 +10,7 @@ __all__ = [
     "ClientError",
     "ConnectionFailed",
     "EventRecorder",
+    "Garbled",
     "Informer",
     "KubeconfigError",
     "Listing",

@@ -2,6 +2,7 @@
 
     ClientError
     ├── ConnectionFailed    no answer came: refused, reset, timed out, TLS not trusted
+    │   └── Garbled         what came is not what an API server says: cut off, or somebody else's
     └── KubeconfigError     the kubeconfig or in-cluster files do not say how to connect
 
 What the server itself refuses is an `ApiError` of `kubesvc.api.status`.
@@ -14,6 +15,10 @@ class ClientError(Exception):
 
 class ConnectionFailed(ClientError):
     """No answer came from the API server."""
+
+
+class Garbled(ConnectionFailed):
+    """What came cannot be read."""
 
 
 class KubeconfigError(ClientError):

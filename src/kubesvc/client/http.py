@@ -1,10 +1,13 @@
 """The transport over HTTPS (aiohttp)."""
 
 import asyncio
+import socket
 import ssl
 import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
@@ -15,18 +18,39 @@ from kubesvc.client.errors import ConnectionFailed, KubeconfigError
 from kubesvc.client.kubeconfig import Access
 from kubesvc.client.transport import NO_QUERY, Response
 
-# A watch without traffic for this long is taken for dead: bookmarks come about once a minute.
-WATCH_SILENCE_SECONDS = 180.0
-_REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=60, sock_connect=10)
-_WATCH_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=WATCH_SILENCE_SECONDS)
+_CONNECT_SECONDS = 10.0
+_LONGEST_FRAME = 64 << 20
+"""Bytes of one watch event; etcd holds objects of 1.5 MiB at most. More is no event."""
 _FAILURES = (aiohttp.ClientError, asyncio.TimeoutError, ConnectionError)
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """For how many seconds a server may say nothing before its connection is given up.
+
+    An answer that trickles in is waited for: a large list over a slow line takes its time.
+    """
+
+    request: float = 60.0
+    """kube-apiserver's own limit for a request."""
+    watch: float = 90.0
+    """Bookmarks come about once a minute, also where nothing changes."""
+    answer: float = 600.0
+    """For the whole of one answer, however it trickles."""
+
+
+PATIENCE = Patience()
 
 
 class HttpTransport:
     """One pool of kept connections to one API server."""
 
-    def __init__(self, access: Access, *, user_agent: str = "kubesvc") -> None:
+    def __init__(self, access: Access, *, user_agent: str = "kubesvc", patience: Patience = PATIENCE) -> None:
         self._access = access
+        self._request_timeout = aiohttp.ClientTimeout(
+            total=patience.answer, sock_connect=_CONNECT_SECONDS, sock_read=patience.request
+        )
+        self._watch_timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS, sock_read=patience.watch)
         self._user_agent = user_agent
         self._session: aiohttp.ClientSession | None = None
         self._token_read: tuple[int, str] | None = None
@@ -36,7 +60,9 @@ class HttpTransport:
         """The underlying session, made on first use inside the running loop."""
         if self._session is None:
             slim_tls_buffers()
-            connector = aiohttp.TCPConnector(ssl=ssl_context(self._access), limit=0, keepalive_timeout=75)
+            connector = aiohttp.TCPConnector(
+                ssl=ssl_context(self._access), limit=0, keepalive_timeout=75, socket_factory=_kept_alive
+            )
             self._session = aiohttp.ClientSession(connector=connector, auto_decompress=True)
         return self._session
 
@@ -72,7 +98,7 @@ class HttpTransport:
                 params=query,
                 data=body,
                 headers=headers,
-                timeout=_REQUEST_TIMEOUT,
+                timeout=self._request_timeout,
                 allow_redirects=False,
                 server_hostname=self._access.server_name,
             ) as answer:
@@ -88,7 +114,7 @@ class HttpTransport:
                 self.url(path),
                 params=query,
                 headers=headers,
-                timeout=_WATCH_TIMEOUT,
+                timeout=self._watch_timeout,
                 server_hostname=self._access.server_name,
             ) as answer:
                 if answer.status != 200:
@@ -106,9 +132,14 @@ class HttpTransport:
         file = self._access.token_file
         if file is None:
             return None
-        changed = file.stat().st_mtime_ns
-        if self._token_read is None or self._token_read[0] != changed:
-            self._token_read = (changed, file.read_text().strip())
+        try:
+            changed = file.stat().st_mtime_ns
+            if self._token_read is None or self._token_read[0] != changed:
+                self._token_read = (changed, file.read_text().strip())
+        except OSError as err:
+            # It may be away for a moment while it is replaced; the last token is as good until the server says no.
+            if self._token_read is None:
+                raise ConnectionFailed(f"token file {file}: {err.strerror}") from err
         return self._token_read[1]
 
 
@@ -143,6 +174,16 @@ def ssl_context(access: Access) -> ssl.SSLContext | bool:
     return context
 
 
+def _kept_alive(address: tuple[Any, ...]) -> socket.socket:
+    """A socket that finds out within half a minute when nobody is at the other end any more."""
+    family, kind, protocol = address[:3]
+    made = socket.socket(family, kind, protocol)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in ((socket.TCP_KEEPIDLE, 15), (socket.TCP_KEEPINTVL, 5), (socket.TCP_KEEPCNT, 3)):
+        made.setsockopt(socket.IPPROTO_TCP, option, value)
+    return made
+
+
 async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
     # Not `readline`: it refuses lines above its buffer limit, and one object may be 1.5 MiB.
     buffer = bytearray()
@@ -151,6 +192,8 @@ async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
         buffer += chunk
         end = buffer.rfind(b"\n", start)
         if end < 0:
+            if len(buffer) > _LONGEST_FRAME:
+                raise ConnectionFailed(f"a watch event of more than {_LONGEST_FRAME >> 20} MiB")
             continue
         complete = bytes(buffer[:end])
         del buffer[: end + 1]

@@ -19,7 +19,7 @@ from kubesvc.api.resources import Key, Resource
 from kubesvc.api.status import ApiError, BadRequest, Expired, Invalid
 from kubesvc.api.views import Partial
 from kubesvc.client.errors import ConnectionFailed
-from kubesvc.client.rest import Client, WatchEvent
+from kubesvc.client.rest import UNREADABLE, Client, WatchEvent
 from kubesvc.observe import log
 
 FIRST_DELAY = 0.02
@@ -115,7 +115,7 @@ class Informer(Generic[T]):
             except Expired as err:
                 self.resource_version = ""
                 reason = err
-            except (ConnectionFailed, ApiError, msgspec.DecodeError) as err:
+            except (ConnectionFailed, ApiError, *UNREADABLE) as err:
                 reason = err
             else:
                 if self.last_contact != before:
@@ -162,7 +162,7 @@ class Informer(Generic[T]):
         kept = set()
         for raw, reason in listing.bad:
             kept.add(self._report_bad(raw, reason))
-        fresh = {_key(obj.metadata): self._transform(obj) for obj in listing.items}
+        fresh = {_key(obj.metadata): self._transform(obj) for obj in listing.items if obj.metadata.name}
         self._replace(fresh, kept, listing.resource_version)
 
     async def _replace_from(self, events: AsyncIterator[WatchEvent]) -> None:
@@ -179,8 +179,8 @@ class Informer(Generic[T]):
                     return
                 continue
             try:
-                obj = self._decoder.decode(event.object)
-            except msgspec.DecodeError as err:
+                obj = self._decode(event.object)
+            except UNREADABLE as err:
                 kept.add(self._report_bad(bytes(event.object), str(err)))
                 continue
             if event.type == "DELETED":
@@ -209,8 +209,8 @@ class Informer(Generic[T]):
     def _take(self, event: WatchEvent) -> None:
         self.last_contact = self._clock.monotonic()
         try:
-            obj = self._decoder.decode(event.object)
-        except msgspec.DecodeError as err:
+            obj = self._decoder.decode(event.object) if event.type == "BOOKMARK" else self._decode(event.object)
+        except UNREADABLE as err:
             if event.type == "BOOKMARK":
                 self.resource_version = msgspec.json.decode(event.object, type=Partial).metadata.resource_version
             else:
@@ -219,6 +219,12 @@ class Informer(Generic[T]):
         self.resource_version = obj.metadata.resource_version or self.resource_version
         if event.type != "BOOKMARK":
             self._store(_key(obj.metadata), None if event.type == "DELETED" else self._transform(obj))
+
+    def _decode(self, raw: msgspec.Raw) -> T:
+        obj = self._decoder.decode(raw)
+        if not obj.metadata.name:
+            raise msgspec.ValidationError("an object without a name")
+        return obj
 
     def _take_bad(self, event: WatchEvent, reason: str) -> None:
         key = self._report_bad(bytes(event.object), reason)
@@ -244,8 +250,9 @@ class Informer(Generic[T]):
 
     def _report_bad(self, raw: bytes, reason: str) -> Key | None:
         try:
-            key: Key | None = _key(msgspec.json.decode(raw, type=Partial).metadata)
-        except msgspec.DecodeError:
+            meta = msgspec.json.decode(raw, type=Partial).metadata
+            key = _key(meta) if meta.name else None
+        except UNREADABLE:
             key = None
         _log.warning("object skipped", resource=self.resource.plural, object=key or "?", reason=reason)
         if self._on_bad_object is not None:

@@ -9,6 +9,7 @@ import msgspec
 
 from kubesvc.api.resources import Resource
 from kubesvc.api.status import parse_status
+from kubesvc.client.errors import Garbled
 from kubesvc.client.http import HttpTransport, error_from
 from kubesvc.client.kubeconfig import read_in_cluster, read_kubeconfig
 from kubesvc.client.transport import NO_QUERY, Transport
@@ -25,6 +26,8 @@ _PATCH_TYPES: dict[str, str] = {
 }
 _STRICT = {"fieldValidation": "Strict"}
 PAGE = 500
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoding raises over bytes that are no JSON, no text, of another shape, or nested without end."""
 
 
 class Listing(Generic[T]):
@@ -55,6 +58,7 @@ class WatchEvent(msgspec.Struct, frozen=True):
 
 _list_decoder = msgspec.json.Decoder(_List)
 _event_decoder = msgspec.json.Decoder(WatchEvent)
+_document_decoder = msgspec.json.Decoder(dict[str, Any])
 
 
 class Client:
@@ -89,7 +93,7 @@ class Client:
         self, resource: Resource, name: str, *, namespace: str = "", subresource: str = "", view: Any = dict
     ) -> Any:
         path = resource.path(namespace, name, subresource)
-        return msgspec.json.decode(await self.call("GET", path), type=view)
+        return _read(msgspec.json.Decoder(view), await self.call("GET", path), path)
 
     @overload
     async def list(
@@ -120,11 +124,12 @@ class Client:
         items: list[Any] = []
         bad: list[tuple[bytes, str]] = []
         while True:
-            page = _list_decoder.decode(await self.call("GET", resource.path(namespace), query=query))
+            path = resource.path(namespace)
+            page = _read(_list_decoder, await self.call("GET", path, query=query), path)
             for raw in page.items or ():
                 try:
                     items.append(decoder.decode(raw))
-                except msgspec.DecodeError as err:
+                except UNREADABLE as err:
                     bad.append((bytes(raw), str(err)))
             if not page.metadata.continue_:
                 return Listing(items, page.metadata.resource_version, bad)
@@ -251,7 +256,7 @@ class Client:
 
     @staticmethod
     def _document(body: bytes) -> Document:
-        return msgspec.json.decode(body, type=dict)
+        return _read(_document_decoder, body, "the answer")
 
 
 def selector_query(label_selector: str, field_selector: str) -> dict[str, str]:
@@ -265,8 +270,16 @@ def selector_query(label_selector: str, field_selector: str) -> dict[str, str]:
 
 async def _events(frames: AsyncIterator[bytes]) -> AsyncIterator[WatchEvent]:
     async for frame in frames:
-        event = _event_decoder.decode(frame)
+        event = _read(_event_decoder, frame, "a watch event")
         if event.type == "ERROR":
-            status = msgspec.json.decode(event.object)
-            raise parse_status(status, code=status.get("code", 500))
+            status = _read(_document_decoder, event.object, "a watch error")
+            code = status.get("code")
+            raise parse_status(status, code=code if isinstance(code, int) else 500)
         yield event
+
+
+def _read(decoder: msgspec.json.Decoder[T], body: bytes | msgspec.Raw, what: str) -> T:
+    try:
+        return decoder.decode(body)
+    except UNREADABLE as err:
+        raise Garbled(f"{what} cannot be read: {err}") from err

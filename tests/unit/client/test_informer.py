@@ -201,3 +201,26 @@ async def test_a_subscriber_that_fails_over_one_object_sees_the_next() -> None:
     assert seen == ["a", "z"]
     assert bad == [Key("default", "odd")]
     assert follower.names == {"a", "odd", "z"}
+
+
+BAD_OBJECTS = [
+    b"7",
+    b"[]",
+    b'"\xff"',
+    b'{"metadata":7}',
+    b'{"metadata":{"namespace":"default"}}',
+    b'{"metadata":{"name":"\xff","namespace":"default"}}',
+    b'{"metadata":{"name":"a","namespace":"default"},"spec":{"ports":[{"port":"eighty"}]}}',
+    b'{"metadata":{"name":"a","namespace":"default"},"spec":' + b"[" * 3000 + b"]" * 3000 + b"}",
+]
+
+
+@pytest.mark.parametrize("type_", ["ADDED", "MODIFIED", "DELETED", "BOOKMARK", "ERROR", "NEWS"])
+@pytest.mark.parametrize("raw", BAD_OBJECTS, ids=range(len(BAD_OBJECTS)))
+async def test_whatever_a_watch_brings_the_next_change_is_seen(type_: str, raw: bytes) -> None:
+    api = LocalTransport(service("a"), service("b"))
+    async with following(api, on_bad_object=lambda *_: None) as it:
+        api.send_raw(SERVICES, type_, raw)
+        api.put(service("c"))
+        await it.until(lambda: "c" in it.names)
+        assert it.names - {"a"} == {"b", "c"}
