@@ -51,15 +51,22 @@ class World:
             while not await condition():
                 await asyncio.sleep(0.005)
 
+    async def status(self, path: str) -> int:
+        """What the health server answers; 0 if nobody does."""
+        command = ("curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", f"http://127.0.0.1:10256{path}")
+        with suppress(AssertionError):
+            return int(await self.run(*command))
+        return 0
+
     async def metric(self, name: str) -> float:
         lines = (await self.run("curl", "-s", "http://127.0.0.1:10249/metrics")).splitlines()
         return sum(float(line.split()[-1]) for line in lines if line.startswith(name))
 
     @asynccontextmanager
-    async def proxy(self, **changes: Any) -> AsyncIterator[None]:
+    async def proxy(self, client: Client | None = None, **changes: Any) -> AsyncIterator[None]:
         ready = asyncio.Event()
         options = replace(OPTIONS, mode=self.mode, ready=ready.set, **changes)
-        task = asyncio.create_task(run_with_client(options, Client(self.api)))
+        task = asyncio.create_task(run_with_client(options, client or Client(self.api)))
         waiting = asyncio.create_task(ready.wait())
         await asyncio.wait([task, waiting], return_when=asyncio.FIRST_COMPLETED)
         if task.done():
@@ -311,19 +318,16 @@ def test_nothing_is_written_before_both_caches_are_complete(net: Net, mode: str)
         world.api.set_reachable(reachable=False)
         options = replace(OPTIONS, mode=world.mode)
         task = asyncio.create_task(run_with_client(options, Client(world.api)))
-        await world.until(lambda: healthz(world, "503"))
+        await world.until(lambda: healthz(world, 503))
         assert _without_counters(await world.run("nft", "list", "ruleset")) == _without_counters(before)
         world.api.set_reachable(reachable=True)
-        await world.until(lambda: healthz(world, "200"))
+        await world.until(lambda: healthz(world, 200))
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
 
-    async def healthz(world: World, code: str) -> bool:
-        command = ("curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "http://127.0.0.1:10256/healthz")
-        with suppress(AssertionError):
-            return await world.run(*command) == code
-        return False
+    async def healthz(world: World, code: int) -> bool:
+        return await world.status("/healthz") == code
 
     inside(net, mode, story)
 

@@ -8,10 +8,14 @@ from typing import Any
 
 import pytest
 from tests.kernel.proxy_net import PODS, Net, topology
+from tests.kernel.slow_api import SlowApi
 from tests.kernel.test_proxy_daemon import MODES, World, answers, inside, more_services, put, resource, web
 from tests.unit.proxy import proxy_behaviour as table
 from tests.unit.proxy.proxy_engines import Place, plans_of, tracker_of
 
+from kubesvc.client import Client
+from kubesvc.client.http import HttpTransport, Patience
+from kubesvc.client.kubeconfig import Access
 from kubesvc.linux import netns
 from kubesvc.proxy.model import PortPlan, ServicePortName
 from kubesvc.proxy.nftables.backend import NftablesBackend, remove_tables
@@ -118,6 +122,39 @@ async def only_pod_a(world: World) -> bool:
 
 async def only_pod_b(world: World) -> bool:
     return {(await world.ask("outside", table.CLUSTER_IP, 80)).split()[0] for _ in range(6)} == {"pod-b"}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_slow_a_deaf_and_a_silent_api_are_lived_through(net: Net, mode: str) -> None:
+    patience = Patience(request=0.5, watch=0.5, answer=60)
+
+    async def story(world: World) -> None:
+        put(world, *web(f"{PODS['pod-a']}@node-a"), *more_services())
+        server = SlowApi(world.api)
+        async with server.serving() as url, Client(HttpTransport(Access(url), patience=patience)) as client:
+            server.pause = 0.04  # some 13 KB/s: no list is complete within the patience for silence
+            async with world.proxy(client):
+                server.pause = 0.0
+                assert await only_pod_a(world)
+
+                server.deaf = True
+                world.api.break_watches()
+                put(world, endpoint_slice("web", f"{PODS['pod-b']}@node-a", port=8080))
+                await world.until(lambda: given_up(server, 6))
+                assert await only_pod_a(world)
+                assert [await world.status(path) for path in ("/livez", "/healthz")] == [200, 200]
+                server.deaf = False
+                await world.until(lambda: only_pod_b(world))
+
+                server.stall()
+                put(world, endpoint_slice("web", f"{PODS['pod-a']}@node-a", port=8080))
+                await world.until(lambda: only_pod_a(world))
+                assert server.most_open <= 8  # four watches, and what is asked besides
+
+    async def given_up(server: SlowApi, number: int) -> bool:
+        return server.given_up >= number
+
+    inside(net, mode, story)
 
 
 @pytest.mark.parametrize("mode", MODES)
