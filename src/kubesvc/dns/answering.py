@@ -1,14 +1,18 @@
 """The answering half as the watching half sees it, and its simplest form: in the same process."""
 
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from kubesvc.dns import wire
-from kubesvc.dns.listeners import Listeners, open_sockets
+from kubesvc.dns.listeners import Listeners, Pair, Place, open_sockets, places_of
 from kubesvc.dns.metrics import Counts
 from kubesvc.dns.options import DnsOptions
 from kubesvc.dns.responder import Outside, Responder
 from kubesvc.dns.rows import Row
 from kubesvc.dns.view import Policy, View
+
+# Hands everything that is known to whoever needs it from the beginning.
+Replay = Callable[[Callable[[Row], None]], None]
 
 
 class Answering(Protocol):
@@ -21,6 +25,13 @@ class Answering(Protocol):
 
     async def open(self) -> None:
         """Bind; raises OSError naming the address that cannot be had."""
+        ...
+
+    async def change(self, options: DnsOptions, *, fresh: bool) -> None:
+        """Answer by `options`, with no question lost; `fresh` when names are made or known otherwise than before.
+
+        Raises OSError, and goes on as before, when an address cannot be had.
+        """
         ...
 
     def take(self, row: Row) -> None:
@@ -40,11 +51,25 @@ class Answering(Protocol):
     async def close(self) -> None: ...
 
 
+def policy_of(options: DnsOptions, *, serial: int) -> Policy:
+    """How these options want names to be made."""
+    return Policy(domain=options.domain, ttl=options.ttl, pods=options.pods, ns_name=options.ns_name, serial=serial)
+
+
 def make_responder(options: DnsOptions, *, serial: int) -> Responder:
     """The deciding half of a server with these options."""
-    policy = Policy(
-        domain=options.domain, ttl=options.ttl, pods=options.pods, ns_name=options.ns_name, serial=serial
-    )  # fmt: skip
+    return _responder(options, View(policy_of(options, serial=serial)), None)
+
+
+def succeed_responder(before: Responder, options: DnsOptions, *, fresh: bool) -> Responder:
+    """A responder to take the place of `before`: it goes on counting, and with the same view unless `fresh`."""
+    view = View(policy_of(options, serial=before.view.policy.serial)) if fresh else before.view
+    after = _responder(options, view, before)
+    after.synced = before.synced and not fresh
+    return after
+
+
+def _responder(options: DnsOptions, view: View, before: Responder | None) -> Responder:
     tunings = dict(options.forward)
     zones = [zone for zone, _ in options.stub_domains] + (["."] if options.upstreams else [])
     forwarded = [
@@ -55,19 +80,21 @@ def make_responder(options: DnsOptions, *, serial: int) -> Responder:
         for zone in zones
     ]
     return Responder(
-        View(policy),
+        view,
         forwarded=forwarded,
         outside=Outside(options.outside),
         rewrites=options.rewrites,
         autopath=options.autopath,
+        tallies=before.tallies if before is not None else None,
     )
 
 
 class InProcess:
     """Answers in the loop that watches: smallest, and right for small clusters."""
 
-    def __init__(self, options: DnsOptions, *, serial: int) -> None:
+    def __init__(self, options: DnsOptions, *, serial: int, replay: Replay) -> None:
         self._options = options
+        self._replay = replay
         self.responder = make_responder(options, serial=serial)
         self.listeners = Listeners(options, self.responder)
 
@@ -76,8 +103,22 @@ class InProcess:
         return self.responder.synced
 
     async def open(self) -> None:
-        for udp, tcp in open_sockets(self._options, shared=False):
-            await self.listeners.adopt(udp, tcp)
+        await self._adopt(open_sockets(places_of(self._options), shared=False))
+
+    async def change(self, options: DnsOptions, *, fresh: bool) -> None:
+        missing = [place for place in places_of(options) if place not in self.listeners.places]
+        opened = open_sockets(missing, shared=False)
+        after = succeed_responder(self.responder, options, fresh=fresh)
+        if fresh:
+            self._replay(after.apply)
+            after.synced = self.responder.synced
+        self.listeners.change(options, after)
+        self.responder, self._options = after, options
+        await self._adopt(opened)
+
+    async def _adopt(self, opened: Mapping[Place, Pair]) -> None:
+        for place, pair in opened.items():
+            await self.listeners.adopt(place, pair)
 
     def take(self, row: Row) -> None:
         self.responder.apply(row)

@@ -1,7 +1,7 @@
 """What the watching process and its workers say to each other: frames of MessagePack over a stream.
 
-A frame is its size in four bytes and one message. Down go `Setup`, `Rows`, `Synced`, `AskCounts`;
-up come `Ready` and `Counts`.
+A frame is its size in four bytes and one message. Down go `Setup`, `Rows`, `Synced`, `Change`, `AskCounts`;
+up come `Ready` and `Counted`.
 """
 
 from collections.abc import Iterator
@@ -16,11 +16,15 @@ MAX_FRAME = 64 << 20
 
 
 class Setup(msgspec.Struct, array_like=True, tag="setup"):
-    """The first message: how to answer, and the sockets the worker was given, as UDP and TCP pairs."""
+    """The first message: how to answer, and the sockets the worker was given, by place as UDP and TCP.
+
+    A `patient` worker leaves questions in its sockets until it knows everything.
+    """
 
     options: DnsOptions
     serial: int
-    sockets: list[tuple[int, int]]
+    sockets: list[tuple[str, int, int, int]]  # address, port, and the two descriptors
+    patient: bool
 
 
 class Rows(msgspec.Struct, array_like=True, tag="rows"):
@@ -29,6 +33,17 @@ class Rows(msgspec.Struct, array_like=True, tag="rows"):
 
 class Synced(msgspec.Struct, array_like=True, tag="synced"):
     """Everything that was there at the start has been sent."""
+
+
+class Change(msgspec.Struct, array_like=True, tag="change"):
+    """Other options. When `fresh`, all rows come anew behind it, and the old answers hold until `Synced`.
+
+    As many pairs of sockets for new places as `opened` says have been sent before, beside the stream.
+    """
+
+    options: DnsOptions
+    fresh: bool
+    opened: int
 
 
 class AskCounts(msgspec.Struct, array_like=True, tag="ask-counts"):
@@ -43,7 +58,7 @@ class Counted(msgspec.Struct, array_like=True, tag="counted"):
     counts: Counts
 
 
-ToWorker = Setup | Rows | Synced | AskCounts
+ToWorker = Setup | Rows | Synced | Change | AskCounts
 FromWorker = Ready | Counted
 
 _encoder = msgspec.msgpack.Encoder()

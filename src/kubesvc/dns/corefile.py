@@ -246,7 +246,9 @@ def _log(reading: Reading, line: Line) -> None:
 
 
 def _reload(reading: Reading, line: Line) -> None:
-    reading.set(reload=_seconds(reading, line, line.arguments[0]) if line.arguments else 30.0)
+    given = [_seconds(reading, line, text) for text in line.arguments]
+    interval, jitter, *_ = given + [30.0, 15.0][len(given) :]
+    reading.set(reload=interval, reload_jitter=min(jitter, interval / 2))
 
 
 def _always(reading: Reading, line: Line) -> None:

@@ -7,12 +7,13 @@ waits in the socket for the next, which is filled from what the watch holds.
 import asyncio
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 from kubesvc.aio.clock import Clock, SystemClock
 from kubesvc.dns import control
-from kubesvc.dns.listeners import open_sockets
+from kubesvc.dns.answering import Replay
+from kubesvc.dns.listeners import Pair, Place, open_sockets, places_of, send_pair
 from kubesvc.dns.metrics import Counts
 from kubesvc.dns.options import DnsOptions
 from kubesvc.dns.rows import Row
@@ -23,17 +24,21 @@ _ROWS_PER_FRAME = 8
 _MAX_BEHIND = 256 << 20
 _COUNTS_SECONDS = 2.0
 _RESTART_SECONDS = 0.1
-Replay = Callable[[Callable[[Row], None]], None]
 
 
 class Mate:
     """One worker process and the talk with it."""
 
     def __init__(
-        self, process: asyncio.subprocess.Process, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self,
+        process: asyncio.subprocess.Process,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        sockets: socket.socket,
     ) -> None:
         self.process = process
         self.ready = False
+        self._sockets = sockets
         self._reader = reader
         self._writer = writer
         self._rows: list[Row] = []
@@ -53,6 +58,13 @@ class Mate:
     def finish_loading(self) -> None:
         self.flush()
         self._send(control.Synced())
+
+    def change(self, options: DnsOptions, opened: Mapping[Place, Pair], *, fresh: bool) -> None:
+        """Have it answer by `options`, and on `opened` as well."""
+        self.flush()
+        for place, pair in opened.items():
+            send_pair(self._sockets, place, pair)
+        self._send(control.Change(_for_worker(options), fresh, len(opened)))
 
     async def counts(self) -> Counts:
         """What the worker has counted; nothing when it does not say so in time."""
@@ -88,6 +100,7 @@ class Mate:
     async def end(self) -> None:
         """Close the talk, at which the worker ends, and wait for it."""
         self._writer.close()
+        self._sockets.close()
         try:
             async with asyncio.timeout(2):
                 await self.process.wait()
@@ -105,28 +118,45 @@ class Crew:
         self._replay = replay
         self._clock = clock or SystemClock()
         self._loaded = False
-        self._sockets: list[list[tuple[socket.socket, socket.socket]]] = []
+        self._sockets: list[dict[Place, Pair]] = []  # by worker
+        self._edition = 0  # of the sockets
         self._mates: dict[int, Mate] = {}
 
     @property
     def ready(self) -> bool:
         return len(self._mates) == self._options.workers and all(mate.ready for mate in self._mates.values())
 
-    @property
-    def processes(self) -> list[int]:
-        """The workers' process IDs."""
-        return [mate.process.pid for mate in self._mates.values()]
-
     async def open(self) -> None:
-        options = self._options
-        for _ in range(options.workers):
-            sockets = open_sockets(options, shared=options.workers > 1)
-            self._sockets.append(sockets)
-            options = replace(options, port=sockets[0][0].getsockname()[1])
+        self._sockets = [{} for _ in range(self._options.workers)]
+        self._bind(self._options)
 
-    @property
-    def port(self) -> int:
-        return int(self._sockets[0][0][0].getsockname()[1])
+    async def change(self, options: DnsOptions, *, fresh: bool) -> None:
+        opened = self._bind(options)
+        self._options = options
+        for number, mate in self._mates.items():
+            mate.change(options, opened[number], fresh=fresh)
+            if fresh:
+                self._replay(mate.take)
+                if self._loaded:
+                    mate.finish_loading()
+
+    def _bind(self, options: DnsOptions) -> list[dict[Place, Pair]]:
+        """Have every worker's sockets in the places of `options`; those that are new. OSError changes nothing."""
+        places, opened = places_of(options), list[dict[Place, Pair]]()
+        try:
+            for sockets in self._sockets:
+                missing = [place for place in places if place not in sockets]
+                opened.append(open_sockets(missing, shared=options.workers > 1))
+        except OSError:
+            for pair in (pair for sockets in opened for pair in sockets.values()):
+                pair.close()
+            raise
+        self._edition += 1
+        for sockets, new in zip(self._sockets, opened, strict=True):
+            for place in sockets.keys() - set(places):
+                sockets.pop(place).close()
+            sockets.update(new)
+        return opened
 
     def take(self, row: Row) -> None:
         for mate in self._mates.values():
@@ -147,14 +177,17 @@ class Crew:
 
     async def close(self) -> None:
         for sockets in self._sockets:
-            for pair in sockets:
-                for sock in pair:
-                    sock.close()
+            for pair in sockets.values():
+                pair.close()
 
-    async def _keep_alive(self, number: int, sockets: Sequence[tuple[socket.socket, socket.socket]]) -> None:
+    async def _keep_alive(self, number: int, sockets: Mapping[Place, Pair]) -> None:
         """Have a worker on these sockets, and another whenever it dies."""
         while True:
+            edition = self._edition
             mate = await self._start(sockets)
+            if edition != self._edition:
+                await mate.end()
+                continue
             self._mates[number] = mate
             try:
                 # Nothing can come between the two: rows from here on go to `take`.
@@ -168,15 +201,24 @@ class Crew:
             _log.warning("worker ended, starting another", worker=number, status=mate.process.returncode)
             await self._clock.sleep(_RESTART_SECONDS)
 
-    async def _start(self, sockets: Sequence[tuple[socket.socket, socket.socket]]) -> Mate:
+    async def _start(self, sockets: Mapping[Place, Pair]) -> Mate:
         ours, theirs = socket.socketpair()
-        with theirs:
-            passed = [sock.fileno() for pair in sockets for sock in pair]
+        # Keeps its messages apart, and so each pair of sockets with its place.
+        sending, receiving = socket.socketpair(type=socket.SOCK_SEQPACKET)
+        passed = {place: (pair.udp.fileno(), pair.tcp.fileno()) for place, pair in sockets.items()}
+        talk = (theirs.fileno(), receiving.fileno())
+        with theirs, receiving:
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "kubesvc.dns.worker", str(theirs.fileno()), pass_fds=[theirs.fileno(), *passed]
+                sys.executable, "-m", "kubesvc.dns.worker", *map(str, talk),
+                pass_fds=[*talk, *(number for both in passed.values() for number in both)],
             )  # fmt: skip
         reader, writer = await asyncio.open_connection(sock=ours)
-        options = replace(self._options, kubeconfig=None)
-        numbers = [(udp.fileno(), tcp.fileno()) for udp, tcp in sockets]
-        writer.write(control.frame(control.Setup(options, self._serial, numbers)))
-        return Mate(process, reader, writer)
+        places = [(*place, *both) for place, both in passed.items()]
+        setup = control.Setup(_for_worker(self._options), self._serial, places, patient=self._loaded)
+        writer.write(control.frame(setup))
+        return Mate(process, reader, writer, sending)
+
+
+def _for_worker(options: DnsOptions) -> DnsOptions:
+    """Without what only the watching process looks at."""
+    return replace(options, kubeconfig=None, corefile=None)

@@ -55,10 +55,11 @@ class Feed:
         self._slices.subscribe(self._on_slice)
         self._namespaces.subscribe(self._on_namespace)
         self._informers: list[Informer[Any]] = [self._services, self._slices, self._namespaces]
+        self._pods: Informer[objects.Pod] | None = None
         if options.verify_pods:
-            pods = Informer(client, PODS, objects.Pod, transform=self._shrink_pod, **shared)
-            pods.subscribe(self._on_pod)
-            self._informers.append(pods)
+            self._pods = Informer(client, PODS, objects.Pod, transform=self._shrink_pod, **shared)
+            self._pods.subscribe(self._on_pod)
+            self._informers.append(self._pods)
 
     async def run(self) -> None:
         """Watch until cancelled."""
@@ -81,6 +82,8 @@ class Feed:
                 self._on_service(key, None, service)
             for key, slice_ in self._slices.objects.items():
                 self._on_slice(key, None, slice_)
+            for key, pod in self._pods.objects.items() if self._pods is not None else ():
+                self._on_pod(key, None, pod)
         finally:
             self._take = keep
 

@@ -119,6 +119,11 @@ class Forwarding:
         """Whether these upstreams are not to be asked about `name`."""
         return any(wire.is_within(name, zone) for zone in self._excepted)
 
+    async def finish(self) -> None:
+        """Wait for what is being asked; nothing new may be asked any more."""
+        while self._asking:
+            await asyncio.wait(list(self._asking.values()))
+
     async def close(self) -> None:
         for task in list(self._asking.values()):
             task.cancel()
@@ -226,42 +231,3 @@ def _result_of(task: "asyncio.Task[Resolution]") -> Resolution | None:
     except UpstreamFailed as err:
         _log.debug("upstream failed", reason=err)
         return None
-
-
-class Routes:
-    """Which upstreams know which zones; the most specific zone decides."""
-
-    def __init__(self, routes: Sequence[tuple[bytes, Forwarding]]) -> None:
-        self._routes = sorted(routes, key=lambda route: len(route[0]), reverse=True)
-
-    async def resolve(self, name: bytes, qtype: int, *, dnssec_ok: bool = False) -> Resolution:
-        for zone, forwarding in self._routes:
-            if wire.is_within(name, zone) and not forwarding.is_excepted(name):
-                return await forwarding.resolve(name, qtype, dnssec_ok=dnssec_ok)
-        return Resolution(Rcode.REFUSED)
-
-    async def run(self) -> None:
-        """Look after the upstreams; never returns while there are any."""
-        await asyncio.gather(*(forwarding.run() for _, forwarding in self._routes))
-
-    async def close(self) -> None:
-        for _, forwarding in self._routes:
-            await forwarding.close()
-
-    def counts(self, rejects: int) -> ForwardCounts | None:
-        """The sums over all routes; None without any."""
-        parts = [forwarding.counts() for _, forwarding in self._routes]
-        if not parts:
-            return None
-        durations = [sum(column) for column in zip(*(part.durations for part in parts), strict=True)]
-        return ForwardCounts(
-            sum(part.cache_entries for part in parts),
-            sum(part.cache_hits for part in parts),
-            sum(part.cache_misses for part in parts),
-            sum(part.served_stale for part in parts),
-            sum(part.evictions for part in parts),
-            rejects + sum(part.rejects for part in parts),
-            sum(part.health_broken for part in parts),
-            durations,
-            sum(part.seconds for part in parts),
-        )

@@ -55,6 +55,8 @@ class FeedCounts(msgspec.Struct, array_like=True):
     synced: bool = False
     programming: Sequence[int] = ()  # per bucket of PROGRAMMING_BUCKETS, and above
     programming_seconds: float = 0.0
+    reload_failures: int = 0
+    configuration: str = ""  # SHA-512 of the Corefile in force, in hexadecimal; "" without one
 
 
 def count(tallies: Iterable[Tally], meters: Sequence[Meter], forward: ForwardCounts | None = None) -> Counts:
@@ -160,6 +162,10 @@ def _feed(feed: FeedCounts) -> Iterator[str]:
         feed.programming_seconds,
         {"service_kind": "headless_with_selector"},
     )
+    yield from _counter("coredns_reload_failed_total", "Corefiles that could not be followed.", feed.reload_failures)
+    if feed.configuration:
+        yield from _head("coredns_reload_version_info", "gauge", "The Corefile in force, by its hash.")
+        yield _line("coredns_reload_version_info", {"hash": "sha512", "value": feed.configuration}, 1)
     if feed.silence is not None:
         yield from _head("kubesvc_dns_api_silence_seconds", "gauge", "Time since the API server was last heard of.")
         yield _line("kubesvc_dns_api_silence_seconds", {}, round(feed.silence, 3))

@@ -54,7 +54,8 @@ class Responder:
     """Answers from a View. One per process that answers; not thread-safe.
 
     `forwarded` are the zones that there is someone to ask about (the root, where that is everything),
-    each with those below it that are not to be asked about.
+    each with those below it that are not to be asked about. `tallies` are those of a Responder whose
+    place this one takes.
     """
 
     def __init__(
@@ -65,10 +66,11 @@ class Responder:
         outside: Outside = Outside.NXDOMAIN,
         rewrites: tuple[Rewrite, ...] = (),
         autopath: bool = False,
+        tallies: Tallies | None = None,
     ) -> None:
         self.view = view
         self.synced = False
-        self.tallies = Tallies()
+        self.tallies = tallies or Tallies()
         self._forwarded = forwarded
         self._rewrites = rewrites
         self._autopath = autopath

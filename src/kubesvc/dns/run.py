@@ -2,138 +2,145 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 
-from kubesvc.aio.clock import SystemClock
-from kubesvc.aio.pages import Page, serve_pages
+from kubesvc.aio.pages import Page
+from kubesvc.client.errors import ClientError
 from kubesvc.client.rest import Client
-from kubesvc.dns.answering import Answering, InProcess
-from kubesvc.dns.corefile import CorefileError, read_corefile
+from kubesvc.dns.answering import Answering, InProcess, policy_of
 from kubesvc.dns.crew import Crew
-from kubesvc.dns.feed import Feed, FeedOptions
+from kubesvc.dns.following import Follower
 from kubesvc.dns.metrics import FeedCounts, render
 from kubesvc.dns.options import DnsOptions
+from kubesvc.dns.pages import Pages
 from kubesvc.dns.rows import Row
+from kubesvc.dns.watching import Watch
 from kubesvc.observe import METRICS_TYPE, log
 
 __all__ = ["DnsOptions", "run"]
 
 _log = log("dns")
+# How long other credentials may take to show all Services before they count as wrong.
+_SYNC_SECONDS = 30.0
 
 
 async def run(options: DnsOptions, *, client: Client | None = None) -> None:
     """Bind, watch and answer until cancelled; then keep answering for `options.lameduck` seconds.
 
     The port answers from the first moment, with SERVFAIL for every name of the cluster until all
-    Services are known. A Corefile that changes, and is sound, is started over with. Raises OSError
-    when an address cannot be bound and KubeconfigError when there are no usable credentials.
+    Services are known. A Corefile that changes, and is sound, is followed without a question lost.
+    Raises OSError when an address cannot be bound, CorefileError and ValueError for a configuration
+    that cannot be followed, and KubeconfigError when there are no usable credentials.
     """
-    while True:
-        effective = read_corefile(options.corefile, options, warn=_warn) if options.corefile else options
-        try:
-            await _run(effective, client)
-        except* _Changed:
-            _log.info("Corefile changed, starting over", file=options.corefile)
-
-
-async def _run(options: DnsOptions, client: Client | None) -> None:
-    """One server, until cancelled or told to change, which raises `_Changed`."""
-    async with client or _connect(options) as connected:
-        server = Server(options, connected)
-        await server.answering.open()
-        try:
-            async with server.pages(), asyncio.TaskGroup() as group:
-                group.create_task(server.answering.run(), name="answering")
-                group.create_task(server.feed.run(), name="feed")
-                group.create_task(server.load(), name="load")
-                try:
-                    await _until_changed(options)
-                except asyncio.CancelledError:
-                    await server.linger()
-                    raise
-                raise _Changed
-        finally:
-            await server.answering.close()
-
-
-def _warn(place: str, reason: str) -> None:
-    _log.warning("Corefile line without effect", place=place, reason=reason)
-
-
-class _Changed(Exception):
-    """The Corefile says something else now."""
-
-
-async def _until_changed(options: DnsOptions) -> None:
-    """Return when the Corefile is another and sound; never where there is none to follow."""
-    if options.corefile is None or options.reload <= 0:
-        await asyncio.get_running_loop().create_future()
-        return
-    seen = options.corefile.read_text(errors="replace")
-    while True:
-        await asyncio.sleep(options.reload)
-        try:
-            now = options.corefile.read_text(errors="replace")
-            if now == seen:
-                continue
-            seen = now
-            read_corefile(options.corefile, options)
-            return
-        except (CorefileError, OSError) as err:
-            _log.error("Corefile not followed, staying as it was", reason=err)
+    follower = Follower(options)
+    server = Server(follower, client)
+    try:
+        await server.open()
+        async with asyncio.TaskGroup() as group:
+            server.start(group)
+            with follower.signals():
+                await server.follow(group)
+    finally:
+        await server.close()
+        if client is not None:
+            await client.transport.close()
 
 
 class Server:
     """The watching half, the answering half, and the pages about both."""
 
-    def __init__(self, options: DnsOptions, client: Client) -> None:
-        self._options = options
-        self._started = time.monotonic()
+    def __init__(self, follower: Follower, client: Client | None) -> None:
+        self._follower = follower
+        self._client = client
         self._leaving = False
-        serial = int(time.time())
-        feed_options = FeedOptions(
-            verify_pods=options.pods == "verified", endpoint_pod_names=options.endpoint_pod_names
-        )
+        self._watching: asyncio.Task[None] | None = None
+        options, serial = follower.options, int(time.time())
         self.answering: Answering
         if options.workers:
             self.answering = Crew(options, serial=serial, replay=self._replay)
         else:
-            self.answering = InProcess(options, serial=serial)
-        self.feed = Feed(client, self.answering.take, feed_options, clock=EagerClock())
+            self.answering = InProcess(options, serial=serial, replay=self._replay)
+        self._watch = self._watch_for(options)
+        self._watch.is_in_use = True
+        self._pages = Pages({"/health": self._health_page, "/ready": self._ready_page, "/metrics": self._metrics_page})
 
-    def _replay(self, take: Callable[[Row], None]) -> None:
-        self.feed.replay(take)
+    async def open(self) -> None:
+        """Bind everything; raises OSError naming what cannot be had."""
+        await self.answering.open()
+        await self._pages.open(self._follower.options)
 
-    async def load(self) -> None:
-        """Say when the first contents are complete."""
-        await self.feed.synced()
-        self.answering.finish_loading()
-        _log.info("names are known", services=self.feed.services, after_s=time.monotonic() - self._started)
+    def start(self, group: asyncio.TaskGroup) -> None:
+        group.create_task(self.answering.run(), name="answering")
+        self._watching = group.create_task(self._watch.run(), name="watch")
 
-    async def linger(self) -> None:
+    async def follow(self, group: asyncio.TaskGroup) -> None:
+        """Change whenever the configuration does; when cancelled, go on answering for the lame duck's time."""
+        try:
+            while True:
+                options = await self._follower.changed()
+                try:
+                    await self._change(options, group)
+                except (OSError, ValueError, ClientError, TimeoutError) as err:
+                    self._pages.keep(self._follower.options)
+                    self._follower.refused(err)
+                else:
+                    self._pages.keep(options)
+                    self._follower.followed()
+        except asyncio.CancelledError:
+            await self._linger()
+            raise
+
+    async def close(self) -> None:
+        self._pages.close()
+        await self.answering.close()
+
+    async def _change(self, options: DnsOptions, group: asyncio.TaskGroup) -> None:
+        """Serve by `options`; what is raised leaves everything as it was."""
+        await self._pages.open(options)
+        before = self._follower.options
+        if self._watch.serves(options):
+            fresh = policy_of(options, serial=0) != policy_of(before, serial=0)
+            await self.answering.change(options, fresh=fresh)
+            return
+        watch = self._watch_for(options)
+        task = group.create_task(watch.run(), name="watch")
+        try:
+            if self.answering.ready:
+                async with asyncio.timeout(_SYNC_SECONDS):
+                    await watch.feed.synced()
+            old = self._use(watch)
+            try:
+                # If it fails, then before it lets anything else run: no row is missed by going back.
+                await self.answering.change(options, fresh=True)
+            except BaseException:
+                self._use(old)
+                raise
+        except BaseException:
+            task.cancel()
+            raise
+        if self._watching is not None:
+            self._watching.cancel()
+        self._watching = task
+
+    def _use(self, watch: Watch) -> Watch:
+        """Take rows from `watch` from now on; the one they came from."""
+        before, self._watch = self._watch, watch
+        before.is_in_use, watch.is_in_use = False, True
+        return before
+
+    def _watch_for(self, options: DnsOptions) -> Watch:
+        return Watch(options, self.answering, self._client)
+
+    async def _linger(self) -> None:
         """Keep answering while clients that do not know yet that we leave still ask."""
         self._leaving = True
-        if self._options.lameduck > 0:
-            _log.info("leaving", lameduck_s=self._options.lameduck)
-            await asyncio.sleep(self._options.lameduck)
+        lameduck = self._follower.options.lameduck
+        if lameduck > 0:
+            _log.info("leaving", lameduck_s=lameduck)
+            await asyncio.sleep(lameduck)
 
-    @asynccontextmanager
-    async def pages(self) -> AsyncIterator[None]:
-        """Serve /health, /ready and /metrics, each on its port."""
-        pages = (
-            (self._options.health_port, "/health", self._health_page),
-            (self._options.ready_port, "/ready", self._ready_page),
-            (self._options.metrics_port, "/metrics", self._metrics_page),
-        )
-        # None is every address of either family.
-        host = None if ":" in self._options.bind else "0.0.0.0"
-        servers = [await serve_pages(host, port, {path: page}) for port, path, page in pages if port]
-        try:
-            yield
-        finally:
-            for server in servers:
-                server.close()
+    def _replay(self, take: Callable[[Row], None]) -> None:
+        self._watch.feed.replay(take)
 
     async def _health_page(self) -> Page:
         return Page(200, b"OK")
@@ -144,33 +151,15 @@ class Server:
         return Page(200, b"OK") if self.answering.ready else Page(503, b"kubernetes\n")
 
     async def _metrics_page(self) -> Page:
-        feed = FeedCounts(
-            self.feed.silence,
-            self.feed.bad_objects,
+        feed = self._watch.feed
+        counts = FeedCounts(
+            feed.silence,
+            feed.bad_objects,
             self.answering.ready,
-            self.feed.programming.counts,
-            self.feed.programming.seconds,
+            feed.programming.counts,
+            feed.programming.seconds,
+            self._follower.failures,
+            self._follower.digest,
         )
-        counts = await self.answering.counts()
-        return Page(200, render(counts, feed, port=self._options.port), METRICS_TYPE)
-
-
-def _connect(options: DnsOptions) -> Client:
-    if options.kubeconfig is not None:
-        return Client.from_kubeconfig(options.kubeconfig, user_agent="kubesvc-dns")
-    return Client.from_in_cluster(user_agent="kubesvc-dns")
-
-
-class EagerClock(SystemClock):
-    """The machine's clock, impatient at first: a cluster that is just starting is worth asking often."""
-
-    EAGER_SECONDS = 15.0
-    EAGER_DELAY = 0.05
-
-    def __init__(self) -> None:
-        self._start = self.monotonic()
-
-    async def sleep(self, seconds: float) -> None:
-        if self.monotonic() - self._start < self.EAGER_SECONDS:
-            seconds = min(seconds, self.EAGER_DELAY)
-        await super().sleep(seconds)
+        answered = await self.answering.counts()
+        return Page(200, render(answered, counts, port=self._follower.options.port), METRICS_TYPE)

@@ -25,7 +25,7 @@ Forward = Callable[[Pending], Awaitable[bytes]]
 
 
 class UdpServer:
-    """Answers datagrams on one bound socket."""
+    """Answers datagrams on one bound socket. `responder` and `note` may be changed at any time."""
 
     def __init__(
         self,
@@ -36,9 +36,9 @@ class UdpServer:
         *,
         note: Note | None = None,
     ) -> None:
-        self._note = note
+        self.note = note
+        self.responder = responder
         self._socket = sock
-        self._responder = responder
         self._meter = meter
         self._forwarder = forwarder
         self._way = Way.UDP6 if sock.family == socket.AF_INET6 else Way.UDP4
@@ -53,7 +53,7 @@ class UdpServer:
     def _drain(self) -> None:
         """Answer what has arrived. Written for speed: this is where the server spends its life."""
         receive, send = self._socket.recvfrom, self._socket.sendto
-        answer, measure = self._responder.answer, self._meter.measure
+        answer, measure = self.responder.answer, self._meter.measure
         way, before = self._way, perf_counter()
         for _ in range(_BATCH):
             try:
@@ -72,8 +72,8 @@ class UdpServer:
                     self._meter.unsent += 1
                 after = perf_counter()
                 measure(after - before, len(message), len(reply))
-                if self._note is not None:
-                    self._note("udp", message, reply, after - before)
+                if self.note is not None:
+                    self.note("udp", message, reply, after - before)
                 before = after
             elif isinstance(reply, Pending):
                 self._forwarder.start(reply, partial(self._send_late, peer))
@@ -81,22 +81,22 @@ class UdpServer:
     def _after_fault(self, message: bytes, err: Exception) -> bytes | None:
         self._meter.panics += 1
         _log.error("query not answered", exc=err, query=message.hex())
-        return self._responder.fail(message, self._way)
+        return self.responder.fail(message, self._way)
 
     def _send_late(self, peer: _Peer, reply: bytes) -> None:
         try:
             self._socket.sendto(reply, peer)
         except OSError:
             self._meter.unsent += 1
-        if self._note is not None:
-            self._note("udp", reply, reply, 0.0)
+        if self.note is not None:
+            self.note("udp", reply, reply, 0.0)
 
 
 class Forwarder:
     """Runs the questions that need an upstream, a bounded number at a time."""
 
     def __init__(self, responder: Responder, forward: Forward, *, max_pending: int = 2000) -> None:
-        self._responder = responder
+        self.responder = responder
         self._forward = forward
         self._max_pending = max_pending
         self._tasks: set[asyncio.Task[None]] = set()
@@ -106,7 +106,7 @@ class Forwarder:
         """Ask in the background and `send` what comes; SERVFAIL at once when too many wait."""
         if len(self._tasks) >= self._max_pending:
             self.rejected += 1
-            send(self._responder.give_up(pending))
+            send(self.responder.give_up(pending))
             return
         task = asyncio.get_running_loop().create_task(self._finish(pending, send), name="forward")
         self._tasks.add(task)
@@ -117,7 +117,7 @@ class Forwarder:
             send(await self._forward(pending))
         except Exception as err:
             _log.error("forwarding failed", exc=err)
-            send(self._responder.give_up(pending))
+            send(self.responder.give_up(pending))
 
     async def close(self) -> None:
         for task in list(self._tasks):

@@ -74,6 +74,7 @@ def test_kubeadms_file() -> None:
         lameduck=5.0,
         cache_ttl=30,
         reload=30.0,
+        reload_jitter=15.0,
         forward=((".", ForwardTuning(max_concurrent=1000)),),
     )
 

@@ -14,8 +14,9 @@ import pytest
 from kubesvc.dns import records, wire
 from kubesvc.dns.answers import AskByTcp, Resolution, read_answer
 from kubesvc.dns.cache import Cache
-from kubesvc.dns.forward import Forwarding, Routes
-from kubesvc.dns.tuning import ForwardTuning
+from kubesvc.dns.forward import Forwarding
+from kubesvc.dns.routes import Route, Routes
+from kubesvc.dns.tuning import CacheTuning, ForwardTuning
 from kubesvc.dns.upstream import Upstream, UpstreamFailed, exchange, parse_resolv_conf, parse_upstream, read_upstreams
 from kubesvc.dns.wire import BadMessage, Rcode, Type
 from kubesvc.testing.clock import VirtualClock
@@ -158,6 +159,9 @@ def test_broken_answers_are_bad_messages() -> None:
         read_answer(head[:2] + b"\x83" + head[3:], identifier=7, question=question, by_udp=True)
 
 
+ROUTE = Route(".", (A, B), "sequential", ForwardTuning(), 100, 3600, CacheTuning())
+
+
 # Several upstreams, and the cache between
 
 
@@ -280,7 +284,7 @@ async def test_with_no_bound_on_failures_no_upstream_is_left_out() -> None:
 async def test_excepted_names_are_not_asked_about() -> None:
     asked = Asked(a=GOOD)
     tuning = ForwardTuning(excepted=("example.com",))
-    routes = Routes([(wire.ROOT, forwarding(asked, tuning=tuning))])
+    routes = Routes({ROUTE: forwarding(asked, tuning=tuning)})
     assert (await routes.resolve(NAME, Type.A)).rcode == Rcode.REFUSED
     assert asked.calls == []
 

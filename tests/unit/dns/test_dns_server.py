@@ -2,14 +2,11 @@
 
 import asyncio
 import os
-import random
 import shutil
 import signal
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import dns.asyncquery
 import dns.exception
@@ -17,83 +14,13 @@ import dns.flags
 import dns.message
 import dns.rcode
 import pytest
+from tests.unit.dns.running import DEADLINE, WEB, Running, children, free_port, running, until
 
 from kubesvc.client.rest import Client
 from kubesvc.dns.options import DnsOptions, HostsOptions
 from kubesvc.dns.run import run
 from kubesvc.testing.builders import endpoint_slice, namespace, service
 from kubesvc.testing.local import LocalTransport
-
-WEB = "web.default.svc.cluster.local"
-DEADLINE = 20.0
-
-
-def free_port() -> int:
-    """A port free for both transports, below those the kernel hands out to connecting sockets."""
-    while True:
-        port = random.randrange(10_240, 32_000)
-        with suppress(OSError), socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
-            tcp.bind(("0.0.0.0", port))
-            udp.bind(("0.0.0.0", port))
-            return port
-
-
-async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(DEADLINE):
-        while not await condition():
-            await asyncio.sleep(0.005)
-
-
-class Running:
-    def __init__(self, options: DnsOptions, api: LocalTransport) -> None:
-        self.options = options
-        self.api = api
-        self.task: asyncio.Task[None] | None = None
-
-    async def ask(self, name: str, qtype: str = "A", *, tcp: bool = False) -> dns.message.Message:
-        query = dns.message.make_query(name, qtype)
-        how = dns.asyncquery.tcp if tcp else dns.asyncquery.udp
-        return await how(query, "127.0.0.1", port=self.options.port, timeout=DEADLINE)
-
-    async def answers(self, name: str, qtype: str = "A") -> list[str]:
-        return [str(rdata) for rrset in (await self.ask(name, qtype)).answer for rdata in rrset]
-
-    async def page(self, port: int, path: str, method: str = "GET") -> tuple[int, str]:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        try:
-            writer.write(f"{method} {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-            answer = (await reader.read()).decode()
-        finally:
-            writer.close()
-            with suppress(OSError):
-                await writer.wait_closed()
-        if not answer:
-            raise ConnectionResetError("no answer")
-        return int(answer.split()[1]), answer.partition("\r\n\r\n")[2]
-
-    async def is_ready(self) -> bool:
-        with suppress(OSError):
-            return (await self.page(self.options.ready_port, "/ready"))[0] == 200
-        return False
-
-
-@asynccontextmanager
-async def running(api: LocalTransport, *, wait: bool = True, **more: Any) -> AsyncIterator[Running]:
-    settings: dict[str, Any] = {"lameduck": 0.0, "bind": "127.0.0.1"} | more
-    port, health, ready, metrics = (free_port() for _ in range(4))
-    options = DnsOptions(
-        port=port, health_port=health, ready_port=ready, metrics_port=metrics, **settings
-    )  # fmt: skip
-    server = Running(options, api)
-    server.task = asyncio.create_task(run(options, client=Client(api)))
-    try:
-        if wait:
-            await until(server.is_ready)
-        yield server
-    finally:
-        server.task.cancel()
-        with suppress(asyncio.CancelledError):
-            await server.task
 
 
 @pytest.fixture
@@ -217,11 +144,6 @@ async def test_a_leaving_server_still_answers(api: LocalTransport) -> None:
 
         await until(leaving)
         assert await server.answers(WEB) == ["10.96.0.7"]
-
-
-def children() -> set[int]:
-    tasks = Path("/proc/self/task").iterdir()
-    return {int(pid) for task in tasks for pid in (task / "children").read_text().split()}
 
 
 async def test_a_worker_that_dies_is_replaced_and_knows_everything(api: LocalTransport) -> None:

@@ -1,0 +1,108 @@
+"""The options that flags and a Corefile stand for together, and following them as the file changes."""
+
+import asyncio
+import hashlib
+import random
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from kubesvc.dns.corefile import CorefileError, read_corefile
+from kubesvc.dns.options import DnsOptions
+from kubesvc.dns.routes import routes_of
+from kubesvc.observe import log
+
+_log = log("dns.following")
+# What CoreDNS reloads at, and what daemons usually do.
+_SIGNALS = (signal.SIGUSR1, signal.SIGHUP)
+
+
+class Follower:
+    """`options` are those in force. Raises CorefileError, ValueError and OSError for a file unfit from the start."""
+
+    def __init__(self, base: DnsOptions) -> None:
+        self._base = base
+        self._asked = asyncio.Event()
+        self._failure = ""
+        self.failures = 0
+        self.options = read_options(base, warn=True)
+        self._seen = self.options
+        self.digest = self._digest()
+
+    async def changed(self) -> DnsOptions:
+        """Other options, as soon as the files say them and are sound; never returns where there are none to follow."""
+        while True:
+            await self._pause()
+            try:
+                now = read_options(self._base)
+            except (CorefileError, ValueError, OSError) as err:
+                self._fail(err)
+                continue
+            if now != self._seen:
+                self._seen = now
+                return now
+
+    def followed(self) -> None:
+        """What `changed` returned last is in force."""
+        self.options, self._failure, self.digest = self._seen, "", self._digest()
+        read_options(self._base, warn=True)
+        _log.info("Corefile followed", file=self._base.corefile)
+
+    def refused(self, reason: Exception) -> None:
+        """What `changed` returned last cannot be had."""
+        self._fail(reason)
+
+    @contextmanager
+    def signals(self) -> Iterator[None]:
+        """Look at the files when the process is told to, by SIGUSR1 or SIGHUP."""
+        if self._base.corefile is None:
+            yield
+            return
+        loop = asyncio.get_running_loop()
+        for signum in _SIGNALS:
+            loop.add_signal_handler(signum, self._asked.set)
+        try:
+            yield
+        finally:
+            for signum in _SIGNALS:
+                loop.remove_signal_handler(signum)
+
+    async def _pause(self) -> None:
+        """Until the files are due to be looked at: not all servers of a cluster at the same time."""
+        interval, jitter = self.options.reload, self.options.reload_jitter
+        try:
+            async with asyncio.timeout(interval + random.uniform(-jitter, jitter) if interval > 0 else None):
+                await self._asked.wait()
+        except TimeoutError:
+            pass
+        self._asked.clear()
+
+    def _fail(self, reason: Exception) -> None:
+        """Count and say what is wrong, once for each wrong that is done."""
+        failure = f"{self._digest()} {reason}"
+        if failure == self._failure:
+            return
+        self._failure = failure
+        self.failures += 1
+        _log.error("Corefile not followed, staying as it was", reason=reason)
+
+    def _digest(self) -> str:
+        if self._base.corefile is None:
+            return ""
+        try:
+            return hashlib.sha512(self._base.corefile.read_bytes()).hexdigest()
+        except OSError:
+            return ""
+
+
+def read_options(base: DnsOptions, *, warn: bool = False) -> DnsOptions:
+    """`base` and what its Corefile says; raises CorefileError, ValueError and OSError for what cannot be followed."""
+    if base.corefile is None:
+        return base
+    options = read_corefile(base.corefile, base, warn=_warn if warn else None)
+    routes_of(options)
+    return options
+
+
+def _warn(place: str, reason: str) -> None:
+    _log.warning("Corefile line without effect", place=place, reason=reason)
