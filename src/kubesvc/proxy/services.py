@@ -22,7 +22,7 @@ def parse_service(
     def complain(reason: str, message: str) -> None:
         complaints.append(Complaint("Service", meta.namespace, meta.name, reason, message))
 
-    ports = {port.name: port for port in _ports(service, family, complain)}
+    ports = {port.name: port for port in _distinct(_ports(service, family, complain), complain)}
     return ports, tuple(complaints)
 
 
@@ -40,8 +40,8 @@ def _ports(service: views.Service, family: Family, complain: Complain) -> Iterat
     cluster_ip = _cluster_ip(spec, family, complain)
     if cluster_ip is None:
         return
-    external_ips = _addresses(spec.external_ips or (), family, "spec.externalIPs", complain)
-    load_balancer_ips = _load_balancer_ips(service, family, complain)
+    external_ips = _without(_addresses(spec.external_ips or (), family, "spec.externalIPs", complain), cluster_ip)
+    load_balancer_ips = _without(_load_balancer_ips(service, family, complain), cluster_ip, *external_ips)
     ranges = _source_ranges(spec, family, complain)
     external_type = spec.type in ("NodePort", "LoadBalancer")
     for port in spec.ports or ():
@@ -54,7 +54,7 @@ def _ports(service: views.Service, family: Family, complain: Complain) -> Iterat
             port=port.port,
             node_port=port.node_port if external_type else 0,
             external_ips=external_ips,
-            load_balancer_ips=tuple(ip for ip in load_balancer_ips if ip not in external_ips),
+            load_balancer_ips=load_balancer_ips,
             source_ranges=ranges,
             affinity_seconds=_affinity_seconds(spec),
             internal_local=spec.internal_traffic_policy == "Local",
@@ -62,6 +62,21 @@ def _ports(service: views.Service, family: Family, complain: Complain) -> Iterat
             health_check_node_port=_health_port(spec),
             external_type=external_type,
         )
+
+
+def _distinct(ports: Iterable[ServicePort], complain: Complain) -> Iterator[ServicePort]:
+    """The ports without those that repeat what an earlier one has: its name, its port or its node port."""
+    seen: set[tuple[str, str, str | int]] = set()
+    for port in ports:
+        protocol = port.name.protocol
+        has: set[tuple[str, str, str | int]] = {("name", protocol, port.name.port), ("port", protocol, port.port)}
+        if port.node_port:
+            has.add(("node port", protocol, port.node_port))
+        if seen.isdisjoint(has):
+            seen |= has
+            yield port
+        else:
+            complain("InvalidPort", f"port {port.name.port or port.port}: repeats an earlier port of this Service")
 
 
 def _cluster_ip(spec: views.ServiceSpec, family: Family, complain: Complain) -> str | None:
@@ -72,6 +87,10 @@ def _cluster_ip(spec: views.ServiceSpec, family: Family, complain: Complain) -> 
         elif found is family:
             return canonical(text, family)
     return None
+
+
+def _without(addresses: tuple[str, ...], *others: str) -> tuple[str, ...]:
+    return tuple(address for address in addresses if address not in others)
 
 
 def _addresses(texts: Iterable[str], family: Family, field: str, complain: Complain) -> tuple[str, ...]:

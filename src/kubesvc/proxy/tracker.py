@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from kubesvc.api import views
 from kubesvc.api.resources import Key
-from kubesvc.proxy.claims import Claims, Frontend, frontends_of, without
+from kubesvc.proxy.claims import Claims, Frontend, claims_of, without
 from kubesvc.proxy.endpoints import LABEL_HEADLESS, LABEL_SERVICE_NAME, SliceEndpoints, parse_slice
 from kubesvc.proxy.model import (
     EMPTY_SERVICE_PLAN,
@@ -47,21 +47,23 @@ class Tracker:
     def set_service(self, key: Key, service: views.Service | None) -> tuple[Complaint, ...]:
         """Take in the newest form of a Service, None when it is gone."""
         ports, complaints = parse_service(service, self.family) if service is not None else ({}, ())
-        if ports != self._services.get(key, {}):
+        before = self._services.get(key, {})
+        if ports != before:
             self.dirty.add(key)
         if ports:
             self._services[key] = ports
         else:
             self._services.pop(key, None)
-        frontends = frozenset[Frontend]().union(*map(frontends_of, ports.values()))
-        self.dirty |= self._claims.set(key, service.metadata.creation_timestamp if service else None, frontends)
+        created = service.metadata.creation_timestamp if service is not None else None
+        claims = claims_of(key, created, ports.values())
+        self.dirty |= self._claims.set(key, claims_of(key, None, before.values()), claims)
         return complaints
 
     def contested(self, key: Key) -> tuple[Complaint, ...]:
         """What a Service claims although another has it."""
         return tuple(
             Complaint("Service", key.namespace, key.name, "AddressInUse", f"{frontend} is served for Service {winner}")
-            for frontend, winner in sorted(self._claims.lost(key).items())
+            for frontend, winner in sorted(self._lost(key).items())
         )
 
     def set_slice(self, key: Key, slice_: views.EndpointSlice | None) -> tuple[Complaint, ...]:
@@ -108,10 +110,16 @@ class Tracker:
         if not ports:
             return EMPTY_SERVICE_PLAN
         slices = self._slices.get(key, {})
-        lost = self._claims.lost(key)
+        lost = self._lost(key)
         if lost:
-            ports = {name: without(port, lost) for name, port in ports.items()}
+            left = {name: without(port, lost) for name, port in ports.items()}
+            ports = {name: port for name, port in left.items() if port is not None}
         return plan_service(ports, (slices[name] for name in sorted(slices)), self.node)
+
+    def _lost(self, key: Key) -> dict[Frontend, Key]:
+        if not self._claims.contested:
+            return {}
+        return self._claims.lost(key, claims_of(key, None, self._services.get(key, {}).values()))
 
     def _drop_slice(self, owner: Key, key: Key) -> None:
         self._owners.pop(key, None)

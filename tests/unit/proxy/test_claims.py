@@ -66,3 +66,34 @@ def test_when_the_winner_goes_the_next_has_it() -> None:
     assert tracker.take_dirty() == {OLDER, NEWER}
     assert tracker.contested(NEWER) == ()
     assert {plan.service.external_ips for plan in plans_of(tracker).values()} == {(ADDRESS,), ("203.0.113.6",)}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("field", ["clusterIP", "nodePort"])
+def test_of_two_services_with_one_cluster_ip_or_node_port_the_older_has_it(field: str, engine: str) -> None:
+    place = Place()
+    documents = []
+    for name, created in (("older", "1"), ("newer", "2")):
+        number = 9 if field == "clusterIP" else int(created)
+        made = service(name, port=80, cluster_ip=f"10.96.0.{number}", node_port=30000 if field == "nodePort" else 0)
+        made["metadata"]["creationTimestamp"] = f"2026-01-0{created}T00:00:00Z"
+        documents.append(made)
+    destination = "tcp/10.96.0.9:80" if field == "clusterIP" else "tcp/192.0.2.1:30000"
+    for order in permutations(documents):
+        tracker = tracker_of(place, [*order, *slices("older", "newer")])
+        found = outcomes(ENGINES[engine](place, plans_of(tracker)), "192.0.2.9", destination)
+
+        assert say(found) == "10.244.7.1*"
+        assert [complaint.name for complaint in tracker.contested(NEWER)] == ["newer"]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_nobody_takes_a_cluster_ip_by_naming_it_as_an_external_address(engine: str) -> None:
+    place = Place()
+    thief = claiming("older", "1", address="10.96.0.2")
+    for order in permutations([thief, claiming("newer", "2")]):
+        tracker = tracker_of(place, [*order, *slices("older", "newer")])
+        found = outcomes(ENGINES[engine](place, plans_of(tracker)), "10.244.1.7", "tcp/10.96.0.2:80")
+
+        assert say(found) == "10.244.7.2"
+        assert [complaint.name for complaint in tracker.contested(OLDER)] == ["older"]

@@ -199,12 +199,22 @@ def test_an_endpoint_that_does_not_say_whether_it_serves_does() -> None:
     ("written", "meant"), [("010.001.02.3", "10.1.2.3"), ("::ffff:10.1.2.3", "10.1.2.3"), (" 10.1.2.3", "10.1.2.3")]
 )
 def test_addresses_as_old_objects_write_them(written: str, meant: str) -> None:
-    document = service("web", cluster_ip=written, externalIPs=[written], load_balancer_ips=(written,))
+    inside = service("web", cluster_ip=written)
+    outside = service("web", externalIPs=[written], load_balancer_ips=(written,))
     slice_ = endpoint_slice("web", {"addresses": [written]}, address_type="IPv4")
 
-    ((_, plan),) = tracker_with(document, slice_).plan(WEB).ports.items()
+    ((_, plan),) = tracker_with(inside, slice_).plan(WEB).ports.items()
+    ((_, other),) = tracker_with(outside, slice_).plan(WEB).ports.items()
 
-    assert (plan.service.cluster_ip, plan.service.external_ips, plan.cluster[0].ip) == (meant, (meant,), meant)
+    assert (plan.service.cluster_ip, other.service.external_ips, plan.cluster[0].ip) == (meant, (meant,), meant)
+
+
+def test_an_external_address_that_is_the_services_own_cluster_ip_is_that_only() -> None:
+    document = service("web", cluster_ip="10.96.0.9", externalIPs=["10.96.0.9"], load_balancer_ips=("10.96.0.9",))
+
+    ((_, plan),) = tracker_with(document).plan(WEB).ports.items()
+
+    assert plan.service.addresses == ("10.96.0.9",)
 
 
 def test_the_status_says_where_a_balancer_answers_whatever_the_type() -> None:
