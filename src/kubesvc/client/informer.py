@@ -8,6 +8,7 @@ order of the revisions, and see a relist as the differences it makes.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
+from sys import intern
 from types import MappingProxyType
 from typing import Generic, Protocol, TypeVar
 
@@ -19,7 +20,7 @@ from kubesvc.api.resources import Key, Resource
 from kubesvc.api.status import ApiError, BadRequest, Expired, Invalid
 from kubesvc.api.views import Partial
 from kubesvc.client.errors import ConnectionFailed
-from kubesvc.client.rest import UNREADABLE, Client, WatchEvent
+from kubesvc.client.rest import UNREADABLE, Client, WatchEvent, selector_query
 from kubesvc.observe import log
 
 FIRST_DELAY = 0.02
@@ -57,10 +58,12 @@ class Informer(Generic[T]):
 
     An object that does not decode as `view` is reported to `on_bad_object` with its key (None where
     not even that could be read) and the reason; what was cached of it before stays. So is one over which
-    a subscriber raises; the other subscribers see it all the same. `transform` may
-    trade an object for a smaller one of the same view before it is cached. `retain` does so after
-    subscribers have seen it whole, for consumers that keep what they need themselves; with it, the
-    objects of the first list reach subscribers one by one, before the list is complete.
+    a subscriber raises; the other subscribers see it all the same.
+
+    `transform` may trade an object for a smaller one of the same view before it is cached, or for the one that
+    is cached already, at the new revision. With it, the objects of every list reach subscribers one by one as
+    they are read, and what is gone after them. `retain` trades after subscribers have seen the whole object, for
+    consumers that keep what they need themselves; with it, this holds of the first list only.
     """
 
     def __init__(
@@ -88,6 +91,7 @@ class Informer(Generic[T]):
         self._clock = clock or SystemClock()
         self._on_bad_object = on_bad_object
         self._transform = transform or (lambda obj: obj)
+        self._is_thrifty = transform is not None
         self._retain = retain
         self._view = view
         self._decoder = msgspec.json.Decoder(view)
@@ -152,58 +156,60 @@ class Informer(Generic[T]):
             self._watch_list = False
 
     async def _relist(self) -> None:
-        listing = await self._client.list(
-            self.resource,
-            namespace=self._namespace,
-            label_selector=self._label_selector,
-            field_selector=self._field_selector,
-            view=self._view,
-        )
-        kept = set()
-        for raw, reason in listing.bad:
-            kept.add(self._report_bad(raw, reason))
-        fresh = {_key(obj.metadata): self._transform(obj) for obj in listing.items if obj.metadata.name}
-        self._replace(fresh, kept, listing.resource_version)
+        contents = _Contents(self._objects)
+        revision = ""
+        selectors = selector_query(self._label_selector, self._field_selector)
+        async for page in self._client.pages(self.resource, self._view, namespace=self._namespace, selectors=selectors):
+            for raw, reason in page.bad:
+                contents.keep(self._report_bad(raw, reason))
+            for obj in page.items:
+                if obj.metadata.name:
+                    self._gather(contents, obj)
+            revision = page.resource_version
+        self._replace(contents, revision)
 
     async def _replace_from(self, events: AsyncIterator[WatchEvent]) -> None:
         """Gather the initial events of a watch-list up to the bookmark that ends them."""
-        fresh: dict[Key, T] = {}
-        kept: set[Key | None] = set()
-        at_once = self._retain is not None and not self._objects
+        contents = _Contents(self._objects)
         async for event in events:
             self.last_contact = self._clock.monotonic()
             if event.type == "BOOKMARK":
                 meta = msgspec.json.decode(event.object, type=Partial).metadata
                 if (meta.annotations or {}).get(INITIAL_EVENTS_END) == "true":
-                    self._replace(fresh, kept, meta.resource_version)
+                    self._replace(contents, meta.resource_version)
                     return
                 continue
             try:
                 obj = self._decode(event.object)
             except UNREADABLE as err:
-                kept.add(self._report_bad(bytes(event.object), str(err)))
+                contents.keep(self._report_bad(bytes(event.object), str(err)))
                 continue
             if event.type == "DELETED":
-                fresh.pop(_key(obj.metadata), None)
+                contents.remove(_key(obj.metadata))
             else:
-                key = _key(obj.metadata)
-                fresh[key] = self._transform(obj)
-                if at_once:
-                    self._store(key, fresh[key])
-                    fresh[key] = self._objects[key]
+                self._gather(contents, obj)
         raise ConnectionFailed(f"watch of {self.resource.plural} ended before its initial events did")
 
-    def _replace(self, fresh: dict[Key, T], kept: set[Key | None], resource_version: str) -> None:
+    def _gather(self, contents: "_Contents[T]", obj: T) -> None:
+        key = _key(obj.metadata)
+        contents.keep(key)
+        old, new = self._objects.get(key), self._transform(obj)
+        if old is not None and old.metadata.resource_version == new.metadata.resource_version:
+            return
+        if self._is_thrifty or (self._retain and not contents.was_known):
+            self._store(key, new)
+        else:
+            contents.changed[key] = new
+
+    def _replace(self, contents: "_Contents[T]", resource_version: str) -> None:
         self.last_contact = self._clock.monotonic()
-        for key in [key for key in self._objects if key not in fresh and key not in kept]:
+        for key in contents.missing:
             self._store(key, None)
-        for key, obj in fresh.items():
-            old = self._objects.get(key)
-            if old is None or old.metadata.resource_version != obj.metadata.resource_version:
-                self._store(key, obj)
+        for key, obj in contents.changed.items():
+            self._store(key, obj)
         self.resource_version = resource_version
         if not self.synced.is_set():
-            _log.debug("synced", resource=self.resource.plural, objects=len(fresh), revision=resource_version)
+            _log.debug("synced", resource=self.resource.plural, objects=len(self._objects), revision=resource_version)
             self.synced.set()
 
     def _take(self, event: WatchEvent) -> None:
@@ -260,5 +266,27 @@ class Informer(Generic[T]):
         return key
 
 
+class _Contents(Generic[T]):
+    """What a list says that differs from what is known; no more than that is held until it is complete."""
+
+    def __init__(self, known: Mapping[Key, T]) -> None:
+        self.changed: dict[Key, T] = {}
+        self.missing = dict.fromkeys(known)
+        self.was_known = bool(known)
+        self._known = known
+
+    def remove(self, key: Key) -> None:
+        self.changed.pop(key, None)
+        if key in self._known:
+            self.missing[key] = None
+
+    def keep(self, key: Key | None) -> None:
+        """What is known by `key` stays."""
+        if key is not None:
+            self.missing.pop(key, None)
+            self.changed.pop(key, None)
+
+
 def _key(meta: Identity) -> Key:
-    return Key(meta.namespace, meta.name)
+    # A cluster has many objects and few namespaces.
+    return Key(intern(meta.namespace), meta.name)

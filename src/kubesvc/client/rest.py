@@ -119,20 +119,31 @@ class Client:
         view: Any = dict,
     ) -> Any:
         """All objects, fetched in pages; one that does not decode lands in `bad` and costs only itself."""
-        query = {"limit": str(PAGE)} | selector_query(label_selector, field_selector)
-        decoder = msgspec.json.Decoder(view)
-        items: list[Any] = []
-        bad: list[tuple[bytes, str]] = []
+        whole: Listing[Any] = Listing([], "", [])
+        selectors = selector_query(label_selector, field_selector)
+        async for page in self.pages(resource, view, namespace=namespace, selectors=selectors):
+            whole.items += page.items
+            whole.bad += page.bad
+            whole.resource_version = page.resource_version
+        return whole
+
+    async def pages(
+        self, resource: Resource, view: type[T], *, namespace: str = "", selectors: Mapping[str, str] = NO_QUERY
+    ) -> AsyncIterator[Listing[T]]:
+        """The pages of such a list, for those who need not hold all objects at once; there is at least one."""
+        query = {"limit": str(PAGE), **selectors}
+        path, decoder = resource.path(namespace), msgspec.json.Decoder(view)
         while True:
-            path = resource.path(namespace)
             page = _read(_list_decoder, await self.call("GET", path, query=query), path)
+            listing: Listing[T] = Listing([], page.metadata.resource_version, [])
             for raw in page.items or ():
                 try:
-                    items.append(decoder.decode(raw))
+                    listing.items.append(decoder.decode(raw))
                 except UNREADABLE as err:
-                    bad.append((bytes(raw), str(err)))
+                    listing.bad.append((bytes(raw), str(err)))
+            yield listing
             if not page.metadata.continue_:
-                return Listing(items, page.metadata.resource_version, bad)
+                return
             query["continue"] = page.metadata.continue_
 
     async def create(

@@ -10,7 +10,6 @@ import msgspec
 
 from kubesvc.dns.metrics import Counts
 from kubesvc.dns.options import DnsOptions
-from kubesvc.dns.rows import Row
 
 MAX_FRAME = 64 << 20
 
@@ -28,7 +27,9 @@ class Setup(msgspec.Struct, array_like=True, tag="setup"):
 
 
 class Rows(msgspec.Struct, array_like=True, tag="rows"):
-    rows: list[Row]
+    """Rows as `rows.pack` makes them."""
+
+    rows: list[msgspec.Raw]
 
 
 class Synced(msgspec.Struct, array_like=True, tag="synced"):

@@ -10,13 +10,15 @@ import sys
 from collections.abc import Mapping
 from dataclasses import replace
 
+import msgspec
+
 from kubesvc.aio.clock import Clock, SystemClock
 from kubesvc.dns import control
 from kubesvc.dns.answering import Replay
 from kubesvc.dns.listeners import Pair, Place, open_sockets, places_of, send_pair
 from kubesvc.dns.metrics import Counts
 from kubesvc.dns.options import DnsOptions
-from kubesvc.dns.rows import Row
+from kubesvc.dns.rows import Held, pack
 from kubesvc.observe import log
 
 _log = log("dns.crew")
@@ -41,14 +43,14 @@ class Mate:
         self._sockets = sockets
         self._reader = reader
         self._writer = writer
-        self._rows: list[Row] = []
+        self._rows: list[msgspec.Raw] = []
         self._counts: asyncio.Future[Counts] | None = None
 
-    def take(self, row: Row) -> None:
-        """Send `row`, together with those that come in the same turn of the loop."""
+    def take(self, held: Held) -> None:
+        """Send this row, together with those that come in the same turn of the loop."""
         if not self._rows:
             asyncio.get_running_loop().call_soon(self.flush)
-        self._rows.append(row)
+        self._rows.append(msgspec.Raw(held if isinstance(held, bytes) else pack(held)))
 
     def flush(self) -> None:
         rows, self._rows = self._rows, []
@@ -158,9 +160,9 @@ class Crew:
             sockets.update(new)
         return opened
 
-    def take(self, row: Row) -> None:
+    def take(self, held: Held) -> None:
         for mate in self._mates.values():
-            mate.take(row)
+            mate.take(held)
 
     def finish_loading(self) -> None:
         self._loaded = True

@@ -13,12 +13,12 @@ from kubesvc.client.informer import Informer, OnBadObject
 from kubesvc.client.rest import Client
 from kubesvc.dns import objects, parse, rows
 from kubesvc.dns.programming import Programming
-from kubesvc.dns.rows import Row
+from kubesvc.dns.rows import Held, Row, ServiceRow, SliceRow, pack, unpack
 from kubesvc.observe import log
 
 _log = log("dns.feed")
-Take = Callable[[Row], None]
-R = TypeVar("R")
+Take = Callable[[Held], None]
+T = TypeVar("T", objects.Service, objects.EndpointSlice, objects.Pod)
 
 
 class _Shared(TypedDict):
@@ -28,10 +28,11 @@ class _Shared(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class FeedOptions:
-    """What is to be watched, and how it is read."""
+    """What is to be watched, how it is read, and whether it is handed on as bytes (`rows.pack`)."""
 
     verify_pods: bool = False
     endpoint_pod_names: bool = False
+    packed: bool = False
 
 
 class Feed:
@@ -98,71 +99,102 @@ class Feed:
         heard = min(informer.last_contact for informer in self._informers)
         return monotonic() - heard if heard > 0 else None
 
-    # An object that says nothing new, after a relist or a change of what names do not show, keeps
-    # its old row: that saves the memory of two clusters at once, and the answering side the work.
+    # An object that says nothing new, after a relist or a change of what names do not show, leaves what
+    # is kept as it was: that saves the memory of two clusters at once, and the answering side the work.
 
     def _shrink_service(self, service: objects.Service) -> objects.Service:
-        bare = _bare(service.metadata)
-        old = self._services.objects.get(Key(bare.namespace, bare.name))
-        row = self._parse(bare, lambda: parse.service_row(service), old.row if old else None)
-        return objects.Service(bare, row=row, is_selected=bool(service.spec.selector))
+        old = self._services.objects.get(_key(service))
+        row = self._read(service, old, lambda: parse.service_row(service))
+        is_selected = bool(service.spec.selector)
+        if old is not None and row is old.row and is_selected == old.is_selected:
+            return _as_before(old, service)
+        return objects.Service(_bare(service), row=row, is_selected=is_selected)
 
     def _shrink_slice(self, slice_: objects.EndpointSlice) -> objects.EndpointSlice:
-        bare = _bare(slice_.metadata)
-        old = self._slices.objects.get(Key(bare.namespace, bare.name))
+        key = _key(slice_)
+        old = self._slices.objects.get(key)
         pod_names = self._options.endpoint_pod_names
-        row = self._parse(bare, lambda: parse.slice_row(slice_, pod_names=pod_names), old.row if old else None)
+        row = self._read(slice_, old, lambda: parse.slice_row(slice_, pod_names=pod_names))
+        if old is not None and row is old.row:
+            return _as_before(old, slice_)
         annotations = slice_.metadata.annotations
-        if annotations is not None and row is not (old.row if old else None):
-            self._triggered[Key(bare.namespace, bare.name)] = annotations.trigger_time
+        if annotations is not None:
+            self._triggered[key] = annotations.trigger_time
+        bare = _bare(slice_)
         return objects.EndpointSlice(objects.Metadata(bare.name, bare.namespace, bare.resource_version), row=row)
 
     def _shrink_pod(self, pod: objects.Pod) -> objects.Pod:
-        bare = _bare(pod.metadata)
-        return objects.Pod(bare, row=self._parse(bare, lambda: parse.pod_row(pod), None))
+        return objects.Pod(_bare(pod), row=self._read(pod, None, lambda: parse.pod_row(pod)))
 
-    def _parse(self, metadata: objects.Bare, make: Callable[[], R | None], old: R | None) -> R | None:
-        """The object's row; when it makes no sense, a word about it and the row it had before."""
+    def _read(self, obj: T, old: T | None, parse_row: Callable[[], Row | None]) -> Held | None:
+        """The object's row as it is to be held; when it makes no sense, a word about it and the row it had before."""
+        before = old.row if old is not None else None
         try:
-            row = make()
+            row = parse_row()
         except ValueError as err:
-            self._on_bad(Key(metadata.namespace, metadata.name), str(err))
-            return old
-        return old if row == old else row
+            self._on_bad(_key(obj), str(err))
+            return before
+        held: Held | None = pack(row) if row is not None and self._options.packed else row
+        return before if held == before else held
 
     def _on_service(self, key: Key, old: objects.Service | None, new: objects.Service | None) -> None:
         if new is None:
-            self._take(rows.ServiceGone(*key))
+            self._hand_on(rows.ServiceGone(*key))
         elif new.row is not None and (old is None or new.row is not old.row):
             self._take(new.row)
 
     def _on_slice(self, key: Key, old: objects.EndpointSlice | None, new: objects.EndpointSlice | None) -> None:
-        before = old.row.service if old is not None and old.row is not None else ""
-        row = new.row if new is not None else None
-        if before and (new is None or (row is not None and row.service != before)):
-            self._take(rows.SliceGone(key.namespace, before, key.name))
-        if row is not None and (old is None or row is not old.row):
-            self._take(row)
+        before, row = _slice_row(old), _slice_row(new)
+        if before is not None and (new is None or (row is not None and row.service != before.service)):
+            self._hand_on(rows.SliceGone(key.namespace, before.service, key.name))
+        if new is not None and new.row is not None and (old is None or new.row is not old.row):
+            self._take(new.row)
         trigger = self._triggered.pop(key, "")
         # What was there before us says nothing about how quick we are.
-        if row is not None and trigger and self._slices.synced.is_set():
-            service = self._services.objects.get(row.key)
-            if service is not None and service.row is not None and service.row.headless and service.is_selected:
-                self.programming.observe(trigger)
+        if row is not None and trigger and self._slices.synced.is_set() and self._is_measured(row.key):
+            self.programming.observe(trigger)
+
+    def _is_measured(self, key: Key) -> bool:
+        """Whether this is a headless Service with a selector."""
+        service = self._services.objects.get(key)
+        if service is None or service.row is None or not service.is_selected:
+            return False
+        row = unpack(service.row)
+        return isinstance(row, ServiceRow) and row.headless
 
     def _on_namespace(self, key: Key, old: objects.Namespace | None, new: objects.Namespace | None) -> None:
         if old is None or new is None:
-            self._take(rows.NamespaceRow(key.name, new is not None))
+            self._hand_on(rows.NamespaceRow(key.name, new is not None))
 
     def _on_pod(self, key: Key, old: objects.Pod | None, new: objects.Pod | None) -> None:
-        row = new.row if new is not None else rows.PodRow(*key)
-        if row is not None:
-            self._take(row)
+        if new is None:
+            self._hand_on(rows.PodRow(*key))
+        elif new.row is not None:
+            self._take(new.row)
+
+    def _hand_on(self, row: Row) -> None:
+        self._take(pack(row) if self._options.packed else row)
 
     def _on_bad(self, key: Key | None, reason: str) -> None:
         self.bad_objects += 1
         _log.warning("object cannot be named", object=key or "?", reason=reason)
 
 
-def _bare(metadata: objects.Bare | objects.Metadata) -> objects.Bare:
+def _key(obj: objects.Service | objects.EndpointSlice | objects.Pod) -> Key:
+    return Key(obj.metadata.namespace, obj.metadata.name)
+
+
+def _bare(obj: objects.Service | objects.EndpointSlice | objects.Pod) -> objects.Bare:
+    metadata = obj.metadata
     return objects.Bare(metadata.name, intern(metadata.namespace), metadata.resource_version)
+
+
+def _as_before(old: T, new: T) -> T:
+    """What is kept already, at the revision of `new`."""
+    old.metadata.resource_version = new.metadata.resource_version
+    return old
+
+
+def _slice_row(slice_: objects.EndpointSlice | None) -> SliceRow | None:
+    row = unpack(slice_.row) if slice_ is not None and slice_.row is not None else None
+    return row if isinstance(row, SliceRow) else None

@@ -6,8 +6,8 @@ the same reason Services, slices and pods are cached as their rows, `row` in pla
 
 import msgspec
 
-from kubesvc.api.views import View
-from kubesvc.dns.rows import PodRow, ServiceRow, SliceRow
+from kubesvc.api.views.base import View, json_name
+from kubesvc.dns.rows import Held
 
 
 class Annotations(View, frozen=True):
@@ -16,20 +16,17 @@ class Annotations(View, frozen=True):
     trigger_time: str = msgspec.field(default="", name="endpoints.kubernetes.io/last-change-trigger-time")
 
 
-class Metadata(View, frozen=True):
+class Bare(msgspec.Struct, gc=False, rename=json_name):
+    """Metadata where no label matters. Of what is kept, the revision moves on while nothing else changes."""
+
     name: str = ""
     namespace: str = ""
     resource_version: str = ""
+
+
+class Metadata(Bare, gc=False):
     labels: dict[str, str] | None = None
     annotations: Annotations | None = None
-
-
-class Bare(View, frozen=True):
-    """Metadata where no label matters."""
-
-    name: str = ""
-    namespace: str = ""
-    resource_version: str = ""
 
 
 class ServicePort(View, frozen=True):
@@ -50,7 +47,7 @@ class ServiceSpec(View, frozen=True):
 class Service(View, frozen=True):
     metadata: Bare
     spec: ServiceSpec = ServiceSpec()
-    row: ServiceRow | None = None
+    row: Held | None = None
     is_selected: bool = False  # has a selector, for those whose `row` stands for all else
 
 
@@ -81,7 +78,7 @@ class EndpointSlice(View, frozen=True):
     address_type: str = "IPv4"
     endpoints: tuple[Endpoint, ...] | None = None
     ports: tuple[EndpointPort, ...] | None = None
-    row: SliceRow | None = None
+    row: Held | None = None
 
 
 class Namespace(View, frozen=True):
@@ -106,4 +103,4 @@ class Pod(View, frozen=True):
     metadata: Bare
     spec: PodSpec = PodSpec()
     status: PodStatus = PodStatus()
-    row: PodRow | None = None
+    row: Held | None = None

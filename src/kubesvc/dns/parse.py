@@ -20,7 +20,7 @@ def _ports(ports: tuple[tuple[str, str, int], ...]) -> tuple[Port, ...]:
 def service_row(service: Service) -> ServiceRow:
     """Parse a Service; raises ValueError when an address is none."""
     spec, meta = service.spec, service.metadata
-    namespace, name = intern(meta.namespace), intern(meta.name)
+    namespace, name = intern(meta.namespace), meta.name
     ports = _ports(tuple((p.name, p.protocol, p.port) for p in spec.ports or ()))
     if spec.type == "ExternalName":
         return ServiceRow(namespace, name, external_name=spec.external_name.removesuffix("."))
@@ -41,7 +41,7 @@ def slice_row(slice_: EndpointSlice, *, pod_names: bool = False) -> SliceRow | N
     service = (meta.labels or {}).get(SERVICE_NAME_LABEL, "")
     if not service:
         return None
-    namespace, service = intern(meta.namespace), intern(service)
+    namespace = intern(meta.namespace)
     ports = _ports(tuple((p.name or "", p.protocol or "TCP", p.port) for p in slice_.ports or () if p.port))
     ready = [e for e in slice_.endpoints or () if e.conditions.ready is not False]
     if slice_.address_type == "FQDN":

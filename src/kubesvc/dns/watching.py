@@ -8,7 +8,7 @@ from kubesvc.client.rest import Client
 from kubesvc.dns.answering import Answering
 from kubesvc.dns.feed import Feed, FeedOptions
 from kubesvc.dns.options import DnsOptions
-from kubesvc.dns.rows import Row
+from kubesvc.dns.rows import Held
 from kubesvc.observe import log
 
 _log = log("dns.watching")
@@ -47,13 +47,17 @@ class Watch:
             self._answering.finish_loading()
         _log.info("names are known", services=self.feed.services, after_s=time.monotonic() - self._started)
 
-    def _take(self, row: Row) -> None:
+    def _take(self, held: Held) -> None:
         if self.is_in_use:
-            self._answering.take(row)
+            self._answering.take(held)
 
 
 def _feed_options(options: DnsOptions) -> FeedOptions:
-    return FeedOptions(verify_pods=options.pods == "verified", endpoint_pod_names=options.endpoint_pod_names)
+    return FeedOptions(
+        verify_pods=options.pods == "verified",
+        endpoint_pod_names=options.endpoint_pod_names,
+        packed=options.workers > 0,
+    )
 
 
 def _connect(options: DnsOptions) -> Client:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
+import msgspec
 import pytest
 
 from kubesvc.api.resources import SERVICES, Key
@@ -180,6 +181,30 @@ async def test_a_consumer_that_remembers_by_itself_sees_objects_whole_and_keeps_
     await asyncio.gather(task, return_exceptions=True)
     assert seen == [1, 1]
     assert all(kept.spec.ports is None for kept in informer.objects.values())
+
+
+@pytest.mark.parametrize("watch_list", [True, False])
+async def test_a_consumer_that_trades_objects_gets_what_a_list_changes_as_it_is_read(watch_list: bool) -> None:
+    kept: dict[str, Service] = {}
+
+    def transform(full: Service) -> Service:
+        old = kept.setdefault(full.metadata.name, full)
+        if old.spec != full.spec:
+            kept[full.metadata.name] = old = full
+        msgspec.structs.force_setattr(old.metadata, "resource_version", full.metadata.resource_version)
+        return old
+
+    api = LocalTransport(*(service(name) for name in "abcd"), watch_list=watch_list)
+    async with following(api, transform=transform) as it:
+        api.set_reachable(reachable=False)
+        api.remove(SERVICES, "d", "default")
+        api.put(service("a"))  # another revision that says nothing new
+        api.put(service("b", port=81))
+        api.put(service("e"))
+        api.compact()
+        api.set_reachable(reachable=True)
+        await it.until(lambda: it.names == {"a", "b", "c", "e"})
+        assert it.changes[4:] == [("changed", "b"), ("added", "e"), ("deleted", "d")]
 
 
 async def test_a_subscriber_that_fails_over_one_object_sees_the_next() -> None:
