@@ -23,7 +23,14 @@ from kubesvc.testing.local import LocalTransport
 pytestmark = [pytest.mark.kernel, pytest.mark.skipif(os.geteuid() != 0, reason="makes network namespaces: run as root")]
 
 MODES = ("nftables", "iptables")
-OPTIONS = ProxyOptions(None, "node-a", healthz_bind="127.0.0.1:10256", metrics_bind="127.0.0.1:10249")
+OPTIONS = ProxyOptions(
+    None,
+    "node-a",
+    cluster_cidr="10.244.0.0/16",
+    service_cidrs=("10.96.0.0/16",),
+    healthz_bind="127.0.0.1:10256",
+    metrics_bind="127.0.0.1:10249",
+)
 Ask = Callable[..., Awaitable[str]]
 
 

@@ -65,7 +65,7 @@ def _namespace_of_node(args: argparse.Namespace, question: "Question") -> str:
     """The network namespace of a node of a cluster on this machine; "" when the node is this machine."""
     from kubesvc.client.kubeconfig import read_kubeconfig
     from kubesvc.cluster.ledger import clusters
-    from kubesvc.proxy.tracing import local_addresses
+    from kubesvc.proxy.kernel import local_addresses
 
     server = read_kubeconfig(kubeconfig_of(args), context=args.context or None).server
     for ledger in clusters():

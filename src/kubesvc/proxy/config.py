@@ -1,10 +1,12 @@
 """KubeProxyConfiguration v1alpha1 (kubeproxy.config.k8s.io) -> options.
 
-A file written for kube-proxy can be used as it is: fields that concern modes or platforms we do not
-have are accepted and without effect; a field that nobody knows is refused, as kube-proxy does.
+A file written for kube-proxy can be used as it is. Fields that concern modes or platforms we do not
+have, and those that nobody knows, are left out with a warning, as kube-proxy does with the latter;
+a value that cannot be is refused.
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,6 +17,7 @@ from kubesvc.proxy.options import LocalDetector, Mode, ProxyOptions
 
 API_VERSION, KIND = "kubeproxy.config.k8s.io/v1alpha1", "KubeProxyConfiguration"
 E = TypeVar("E", Mode, LocalDetector)
+HEALTHZ_PORT, METRICS_PORT = 10256, 10249
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001, "us": 0.000001, "µs": 0.000001, "ns": 0.000000001}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(h|ms|us|µs|ns|m|s)")
 
@@ -23,11 +26,11 @@ class ConfigError(ValueError):
     """A configuration that cannot be used; names the field, what it has and what it may have."""
 
 
-class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+class _Part(msgspec.Struct, frozen=True, rename="camel"):
     pass
 
 
-class _ClientConnection(_Strict, frozen=True):
+class _ClientConnection(_Part, frozen=True):
     kubeconfig: str = ""
     accept_content_types: str = ""
     content_type: str = ""
@@ -35,13 +38,13 @@ class _ClientConnection(_Strict, frozen=True):
     burst: int = 0
 
 
-class _DetectLocal(_Strict, frozen=True):
+class _DetectLocal(_Part, frozen=True):
     bridge_interface: str = ""
     interface_name_prefix: str = ""
     cluster_cidrs: list[str] | None = msgspec.field(default=None, name="clusterCIDRs")
 
 
-class _Rules(_Strict, frozen=True):
+class _Rules(_Part, frozen=True):
     """`iptables` or `nftables`: the same fields but one."""
 
     masquerade_bit: int | None = None
@@ -51,17 +54,17 @@ class _Rules(_Strict, frozen=True):
     min_sync_period: str = ""
 
 
-class _Conntrack(_Strict, frozen=True):
+class _Conntrack(_Part, frozen=True):
     max_per_core: int | None = None
     min: int | None = None
     tcp_established_timeout: str | None = None
     tcp_close_wait_timeout: str | None = None
     tcp_be_liberal: bool = False
-    udp_timeout: str = ""
-    udp_stream_timeout: str = ""
+    udp_timeout: str | None = None
+    udp_stream_timeout: str | None = None
 
 
-class _Document(_Strict, frozen=True):
+class _Document(_Part, frozen=True):
     api_version: str
     kind: str
     mode: str = ""
@@ -92,8 +95,9 @@ class _Document(_Strict, frozen=True):
 
 def options_from_document(document: object, base: ProxyOptions) -> ProxyOptions:
     """`base` with everything that the document says; raises ConfigError."""
+    said = _without_nulls(document)
     try:
-        found = msgspec.convert(document, _Document)
+        found = msgspec.convert(said, _Document)
     except msgspec.ValidationError as err:
         raise ConfigError(f"configuration: {err}") from err
     if (found.api_version, found.kind) != (API_VERSION, KIND):
@@ -111,6 +115,8 @@ def options_from_document(document: object, base: ProxyOptions) -> ProxyOptions:
         kubeconfig=Path(found.client_connection.kubeconfig) if found.client_connection.kubeconfig else base.kubeconfig,
         node_name=found.hostname_override or base.node_name,
         cluster_cidr=",".join(found.detect_local.cluster_cidrs or ()) or found.cluster_cidr or base.cluster_cidr,
+        bind_address=found.bind_address or base.bind_address,
+        bind_hard_fail=found.bind_address_hard_fail or base.bind_hard_fail,
         detect_local=_choice("detectLocalMode", found.detect_local_mode, LocalDetector)
         if found.detect_local_mode
         else base.detect_local,
@@ -123,8 +129,8 @@ def options_from_document(document: object, base: ProxyOptions) -> ProxyOptions:
         # kube-proxy's default of 1 s limits a cost that this proxy does not have: only what is written here counts.
         min_sync_period=_seconds(f"{mode}.minSyncPeriod", rules.min_sync_period, base.min_sync_period),
         sync_period=_seconds(f"{mode}.syncPeriod", rules.sync_period, base.sync_period),
-        healthz_bind=_bind(found.healthz_bind_address, 10256) or base.healthz_bind,
-        metrics_bind=_bind(found.metrics_bind_address, 10249) or base.metrics_bind,
+        healthz_bind=with_port(found.healthz_bind_address, HEALTHZ_PORT) or base.healthz_bind,
+        metrics_bind=with_port(found.metrics_bind_address, METRICS_PORT) or base.metrics_bind,
         conntrack_max_per_core=_or(conntrack.max_per_core, base.conntrack_max_per_core),
         conntrack_min=_or(conntrack.min, base.conntrack_min),
         tcp_established_seconds=_whole_seconds(
@@ -134,6 +140,12 @@ def options_from_document(document: object, base: ProxyOptions) -> ProxyOptions:
             "conntrack.tcpCloseWaitTimeout", conntrack.tcp_close_wait_timeout, base.tcp_close_wait_seconds
         ),
         tcp_be_liberal=conntrack.tcp_be_liberal or base.tcp_be_liberal,
+        udp_seconds=_whole_seconds("conntrack.udpTimeout", conntrack.udp_timeout, base.udp_seconds),
+        udp_stream_seconds=_whole_seconds(
+            "conntrack.udpStreamTimeout", conntrack.udp_stream_timeout, base.udp_stream_seconds
+        ),
+        oom_score_adj=_or(found.oom_score_adj, base.oom_score_adj),
+        warnings=(*base.warnings, *_warnings(said, found)),
     )
 
 
@@ -165,15 +177,65 @@ def _whole_seconds(field: str, text: str | None, default: int) -> int:
     return int(seconds)
 
 
-def _or(value: int | None, default: int) -> int:
+T = TypeVar("T")
+
+
+def _or(value: T | None, default: T) -> T:
     return default if value is None else value
 
 
-def _bind(address: str, port: int) -> str:
-    """kube-proxy takes an address alone as one on the default port."""
-    if not address or re.search(r"[^:]:\d+$|\]:\d+$", address):
+def with_port(address: str, port: int) -> str:
+    """An address alone is one on the default port, as kube-proxy takes it."""
+    if not address or re.search(r"[^:]:\d+$|\]:\d+$|^:\d+$", address):
         return address
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+    return f"[{address.strip('[]')}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def _warnings(said: object, found: _Document) -> Iterator[str]:
+    for path in _unknown(said, _Document):
+        yield f"configuration: {path} is not a field of {KIND}, and left out"
+    for name, on in (found.feature_gates or {}).items():
+        yield f"configuration: featureGates.{name}: {str(on).lower()} has no effect here"
+    ours = found.client_connection
+    ignored = {
+        "clientConnection.acceptContentTypes": ours.accept_content_types,
+        "clientConnection.contentType": ours.content_type,
+        "clientConnection.qps": ours.qps,
+        "clientConnection.burst": ours.burst,
+        "enableProfiling": found.enable_profiling,
+        "showHiddenMetricsForVersion": found.show_hidden_metrics_for_version,
+        "configSyncPeriod": found.config_sync_period,
+        "portRange": found.port_range,
+        "logging": found.logging,
+        "ipvs": found.ipvs,
+        "winkernel": found.winkernel,
+        "windowsRunAsService": found.windows_run_as_service,
+    }
+    yield from (f"configuration: {path} has no effect here" for path, value in ignored.items() if _says(value))
+
+
+def _says(value: object) -> bool:
+    """Whether a value differs from what kubeadm writes where nothing is meant."""
+    if isinstance(value, dict):
+        return any(_says(each) for each in value.values())
+    return bool(value) and value != "0s"
+
+
+def _unknown(said: object, part: type[msgspec.Struct], path: str = "") -> Iterator[str]:
+    fields = {each.encode_name: each.type for each in msgspec.structs.fields(part)}
+    for name, value in said.items() if isinstance(said, dict) else ():
+        kind = fields.get(name)
+        if name not in fields:
+            yield f"{path}{name}"
+        elif isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+            yield from _unknown(value, kind, f"{path}{name}.")
+
+
+def _without_nulls(value: object) -> object:
+    """`null` says what leaving a field out says."""
+    if isinstance(value, dict):
+        return {name: _without_nulls(each) for name, each in value.items() if each is not None}
+    return value
 
 
 def _choice(field: str, text: str, options: type[E]) -> E:

@@ -17,6 +17,8 @@ def configz(options: ProxyOptions) -> dict[str, object]:
         "FeatureGates": {},
         "ClientConnection": {"Kubeconfig": str(options.kubeconfig or "")},
         "HostnameOverride": options.node_name,
+        "BindAddress": options.bind_address,
+        "BindAddressHardFail": options.bind_hard_fail,
         "HealthzBindAddress": options.healthz_bind,
         "MetricsBindAddress": options.metrics_bind,
         "Mode": str(Mode(options.mode)),
@@ -32,12 +34,16 @@ def configz(options: ProxyOptions) -> dict[str, object]:
         "SyncPeriod": _duration(options.sync_period),
         "MinSyncPeriod": _duration(options.min_sync_period),
         "Linux": {
+            "MasqueradeAll": options.masquerade_all,
+            "OOMScoreAdj": options.oom_score_adj,
             "Conntrack": {
                 "MaxPerCore": options.conntrack_max_per_core,
                 "Min": options.conntrack_min,
                 "TCPEstablishedTimeout": _duration(options.tcp_established_seconds),
                 "TCPCloseWaitTimeout": _duration(options.tcp_close_wait_seconds),
                 "TCPBeLiberal": options.tcp_be_liberal,
+                "UDPTimeout": _duration(options.udp_seconds),
+                "UDPStreamTimeout": _duration(options.udp_stream_seconds),
             },
         },
     }

@@ -5,7 +5,8 @@ import socket
 from dataclasses import replace
 from pathlib import Path
 
-from kubesvc.proxy.config import ConfigError, options_from_document
+from kubesvc.proxy.checks import checked
+from kubesvc.proxy.config import HEALTHZ_PORT, METRICS_PORT, ConfigError, options_from_document, with_port
 from kubesvc.proxy.options import LocalDetector, Mode, ProxyOptions
 from kubesvc.proxy.upstream_flags import add_upstream_arguments, duration, switch, with_upstream_flags
 
@@ -29,15 +30,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--cluster-cidr",
-        default="10.244.0.0/16",
+        default="",
         metavar="CIDR[,CIDR]",
-        help="where pods have their addresses, per family",
+        help="where pods have their addresses, per family; without it no source is taken for a pod",
     )
     add(
         "--service-cidr",
-        default="10.96.0.0/16",
+        default="",
         metavar="CIDR[,CIDR]",
-        help="where Services have their addresses; unallocated ones are dropped",
+        help="where Services have their addresses, beyond the API's ServiceCIDRs; unallocated ones are dropped",
     )
     add(
         "--detect-local-mode",
@@ -51,9 +52,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--nodeport-addresses",
-        default="",
-        metavar="CIDR[,CIDR]|primary",
-        help="where node ports answer (default: primary in nftables mode, every local address in iptables mode)",
+        action="append",
+        default=[],
+        metavar="CIDR[,CIDR]",
+        help="where node ports answer: ranges, or primary, localhost, all (default: primary; all in iptables mode)",
     )
     switch(parser, "--masquerade-all", "masquerade everything sent to cluster addresses")
     add(
@@ -63,11 +65,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="the mark's bit, 0 to 31, that asks for masquerading",
     )
-    add(
+    switch(
+        parser,
         "--iptables-localhost-nodeports",
-        action=argparse.BooleanOptionalAction,
+        "node ports on 127.0.0.1 in iptables mode (default: true)",
         default=True,
-        help="node ports on 127.0.0.1 in iptables mode",
     )
     add(
         "--min-sync-period",
@@ -104,30 +106,31 @@ def options_from(args: argparse.Namespace) -> ProxyOptions:
     """The options that parsed flags say; what a configuration file says counts more. Raises ConfigError."""
     options = ProxyOptions(
         kubeconfig=args.kubeconfig,
-        node_name=args.hostname_override or socket.gethostname().lower(),
+        node_name=args.hostname_override.strip().lower() or socket.gethostname().lower(),
         mode=Mode(args.proxy_mode),
         cluster_cidr=args.cluster_cidr,
         service_cidrs=_list(args.service_cidr),
         detect_local=LocalDetector(args.detect_local_mode),
         pod_bridge=args.pod_bridge_interface,
         pod_interface_prefix=args.pod_interface_name_prefix,
-        nodeport_addresses=_list(args.nodeport_addresses),
+        nodeport_addresses=_list(",".join(args.nodeport_addresses)),
         masquerade_all=args.masquerade_all,
         masquerade_bit=args.iptables_masquerade_bit,
         localhost_nodeports=args.iptables_localhost_nodeports,
         min_sync_period=args.min_sync_period,
         sync_period=args.sync_period,
-        healthz_bind=args.healthz_bind_address,
-        metrics_bind=args.metrics_bind_address,
+        healthz_bind=with_port(args.healthz_bind_address, HEALTHZ_PORT),
+        metrics_bind=with_port(args.metrics_bind_address, METRICS_PORT),
         endpoint_metrics=args.endpoint_metrics,
         cleanup=args.cleanup,
     )
     options = with_upstream_flags(options, args)
-    if args.config is None:
-        return options
-    configured = options_from_document(_read(args.config), options)
-    # The one flag that kube-proxy, too, puts above its file: DaemonSets share the file, not the name.
-    return replace(configured, node_name=args.hostname_override) if args.hostname_override else configured
+    if args.config is not None:
+        named = options.node_name if args.hostname_override else ""
+        options = options_from_document(_read(args.config), options)
+        # The one flag that kube-proxy, too, puts above its file: DaemonSets share the file, not the name.
+        options = replace(options, node_name=named) if named else options
+    return checked(options)
 
 
 def _read(path: Path) -> object:

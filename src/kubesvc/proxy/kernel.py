@@ -1,9 +1,12 @@
 """The proxy's hands on the kernel: which backend, which families, which sysctls, whose rules to remove."""
 
+import contextlib
 import os
 from functools import partial
+from ipaddress import ip_interface
 from pathlib import Path
 
+from kubesvc.linux.netlink import RouteSocket
 from kubesvc.observe import log
 from kubesvc.proxy.backend import Backend, BackendError
 from kubesvc.proxy.counting import Read
@@ -13,9 +16,14 @@ from kubesvc.proxy.model import Family
 from kubesvc.proxy.nftables.backend import NftablesBackend, remove_tables
 from kubesvc.proxy.nftables.live import read_counts as nftables_counts
 from kubesvc.proxy.options import Mode, ProxyOptions
-from kubesvc.proxy.rules import RuleSettings
+from kubesvc.proxy.rules import RuleSettings, loopback_node_ports
+
+MOST_FLOWS = 1 << 20
+"""A machine of many cores needs no more than this; each flow takes memory. A floor of its own may say more."""
 
 _SYSCTL = Path("/proc/sys")
+_HASHSIZE = Path("/sys/module/nf_conntrack/parameters/hashsize")
+_OOM_SCORE = Path("/proc/self/oom_score_adj")
 _log = log("proxy")
 
 
@@ -64,33 +72,69 @@ def _remove(mode: Mode) -> list[str]:
 def prepare_kernel(options: ProxyOptions) -> None:
     """Set the sysctls that rules rely on (behaviour row 32); what cannot be set is only logged.
 
-    The size of the connection table belongs to the first network namespace alone: elsewhere it is read-only.
+    The size of the connection table belongs to the first network namespace alone: elsewhere it is read-only,
+    and its buckets, which every namespace could write, are left alone.
     """
     at_least = {"net/ipv4/ip_forward": 1, "net/ipv6/conf/all/forwarding": 1}
-    if options.mode == Mode.IPTABLES and options.localhost_nodeports:
+    if loopback_node_ports(options):
         at_least["net/ipv4/conf/all/route_localnet"] = 1
-    per_core = options.conntrack_max_per_core * (os.cpu_count() or 1)
-    at_least["net/netfilter/nf_conntrack_max"] = max(per_core, options.conntrack_min) if per_core else 0
     exactly = {
         "net/netfilter/nf_conntrack_tcp_timeout_established": options.tcp_established_seconds,
         "net/netfilter/nf_conntrack_tcp_timeout_close_wait": options.tcp_close_wait_seconds,
         "net/netfilter/nf_conntrack_tcp_be_liberal": int(options.tcp_be_liberal),
+        "net/netfilter/nf_conntrack_udp_timeout": options.udp_seconds,
+        "net/netfilter/nf_conntrack_udp_timeout_stream": options.udp_stream_seconds,
     }
     for name, value in at_least.items():
         _set(name, value, least=True)
+    flows = most_flows(options, os.cpu_count() or 1)
+    if _set("net/netfilter/nf_conntrack_max", flows, least=True):
+        _widen_flow_table(flows)
     for name, value in exactly.items():
         if value:
             _set(name, value)
+    if options.oom_score_adj is not None:
+        _write(_OOM_SCORE, options.oom_score_adj)
 
 
-def _set(name: str, value: int, *, least: bool = False) -> None:
+def most_flows(options: ProxyOptions, cores: int) -> int:
+    """How many flows conntrack is to remember; 0 leaves that as it is."""
+    per_core = min(options.conntrack_max_per_core * cores, MOST_FLOWS)
+    return max(per_core, options.conntrack_min) if per_core else 0
+
+
+def _widen_flow_table(flows: int) -> None:
+    """A quarter as many buckets as flows, where there are fewer."""
+    with contextlib.suppress(OSError, ValueError):
+        if int(_HASHSIZE.read_text()) < flows // 4:
+            _write(_HASHSIZE, flows // 4)
+
+
+def _write(path: Path, value: int) -> None:
+    try:
+        path.write_text(str(value))
+    except OSError as err:
+        _log.debug("not set", path=path, reason=err)
+
+
+def _set(name: str, value: int, *, least: bool = False) -> bool:
+    """Whether it was written, having been something else."""
     path = _SYSCTL / name
     try:
         current = int(path.read_text())
         wanted = max(current, value) if least else value
-        if wanted != current:
-            path.write_text(str(wanted))
+        if wanted == current:
+            return False
+        path.write_text(str(wanted))
     except FileNotFoundError:
-        return
+        return False
     except (OSError, ValueError) as err:
         _log.debug("sysctl not set", name=name.replace("/", "."), reason=err)
+        return False
+    return True
+
+
+def local_addresses() -> list[str]:
+    """Every address of this network namespace."""
+    with RouteSocket() as route:
+        return [str(ip_interface(each.address).ip) for each in route.addresses()]

@@ -1,7 +1,7 @@
 """How a proxy is told what to do: the options of `kubesvc proxy`."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
@@ -32,8 +32,14 @@ class ProxyOptions:
     kubeconfig: Path | None
     node_name: str
     mode: str = Mode.NFTABLES
-    cluster_cidr: str = "10.244.0.0/16"
-    service_cidrs: tuple[str, ...] = ("10.96.0.0/16",)
+    cluster_cidr: str = ""
+    """Where pods have their addresses; "" where that is not known: then no source is taken for a pod."""
+    service_cidrs: tuple[str, ...] = ()
+    """Ranges of Services beyond what the API's ServiceCIDRs say."""
+    bind_address: str = ""
+    """This node's primary address where it is not the one that its status states first; "" or unspecified: it is."""
+    bind_hard_fail: bool = False
+    """Whether to give up where /healthz or /metrics cannot have their port, instead of trying again."""
     detect_local: LocalDetector = LocalDetector.CLUSTER_CIDR
     pod_bridge: str = ""
     pod_interface_prefix: str = ""
@@ -50,10 +56,15 @@ class ProxyOptions:
     tcp_established_seconds: int = 86400
     tcp_close_wait_seconds: int = 3600
     tcp_be_liberal: bool = False
+    udp_seconds: int = 0
+    udp_stream_seconds: int = 0
+    oom_score_adj: int | None = None
     endpoint_metrics: bool = False
     cleanup: bool = False
     init_only: bool = False
     master: str = ""
     """The API server's address where it is not the kubeconfig's."""
+    warnings: tuple[str, ...] = field(default=(), compare=False)
+    """What was asked for and has no effect, or may not mean what was meant."""
     ready_file: Path | None = None
     ready: Callable[[], None] | None = None

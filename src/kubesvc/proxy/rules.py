@@ -1,9 +1,10 @@
 """The settings of one family that shape static rules, the same for every backend."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from kubesvc.api import views
-from kubesvc.proxy.addresses import canonical, canonical_range
+from kubesvc.proxy.addresses import canonical, canonical_range, collapse_ranges, range_contains
 from kubesvc.proxy.model import Family
 from kubesvc.proxy.options import LocalDetector, Mode, ProxyOptions
 
@@ -48,7 +49,7 @@ def rule_settings(
         nodeport_addresses=_nodeport_addresses(options, family, node),
         masquerade_all=options.masquerade_all,
         mark=1 << options.masquerade_bit,
-        localhost_nodeports=options.localhost_nodeports and family is Family.IPV4,
+        localhost_nodeports=family is Family.IPV4 and loopback_node_ports(options),
     )
 
 
@@ -65,14 +66,60 @@ def _pod_source(options: ProxyOptions, family: Family, node: views.Node | None) 
             return PodSource(interface=f"{options.pod_interface_prefix}*")
 
 
+PRIMARY, LOCALHOST, ALL = "primary", "localhost", "all"
+KEYWORDS = frozenset((PRIMARY, LOCALHOST, ALL))
+"""What `--nodeport-addresses` may name instead of a CIDR."""
+
+_SINGLE = {Family.IPV4: "/32", Family.IPV6: "/128"}
+_LOOPBACK = {Family.IPV4: "127.0.0.0/8", Family.IPV6: "::1/128"}
+
+
 def _nodeport_addresses(options: ProxyOptions, family: Family, node: views.Node | None) -> tuple[str, ...] | None:
-    wanted = options.nodeport_addresses or (("primary",) if options.mode == Mode.NFTABLES else ())
-    if not wanted:
+    """The ranges of node ports' addresses; None for all, which is also meant where this family has none."""
+    wanted = options.nodeport_addresses or ((PRIMARY,) if options.mode == Mode.NFTABLES else (ALL,))
+    if ALL in wanted:
         return None
-    if "primary" in wanted:
-        return node_addresses(node, family) or None
-    ranges = _ranges(wanted, family)
-    return None if any(cidr.endswith("/0") for cidr in ranges) else ranges
+    own = primary_address(node, family, options.bind_address)
+    keywords = {PRIMARY: own, LOCALHOST: _LOOPBACK[family]}
+    ranges = collapse_ranges(_ranges([keywords.get(word, word) for word in wanted], family))
+    if not ranges or ranges[0].endswith("/0"):
+        return None
+    return tuple(cidr.removesuffix(_SINGLE[family]) for cidr in ranges)
+
+
+def loopback_node_ports(options: ProxyOptions) -> bool:
+    """Whether node ports are asked for on 127.0.0.0/8, which only the iptables mode can have."""
+    if options.mode != Mode.IPTABLES or not options.localhost_nodeports:
+        return False
+    wanted = options.nodeport_addresses or (ALL,)
+    ranges = _ranges([_LOOPBACK[Family.IPV4] if word == LOCALHOST else word for word in wanted], Family.IPV4)
+    if ALL in wanted or not (ranges or PRIMARY in wanted):
+        return True
+    return any(
+        range_contains(_LOOPBACK[Family.IPV4], cidr.partition("/")[0]) or range_contains(cidr, "127.0.0.0")
+        for cidr in ranges
+    )
+
+
+def primary_address(node: views.Node | None, family: Family, override: str = "") -> str:
+    """The address by which a node is known in a family, "" if none is; internal ones come first."""
+    if canonical(override, family) not in (None, "0.0.0.0", "::"):
+        return canonical(override, family) or ""
+    stated = node.status.addresses or () if node else ()
+    for kind in ("InternalIP", "ExternalIP"):
+        for entry in stated:
+            if entry.type == kind and (address := canonical(entry.address, family)):
+                return address
+    return ""
+
+
+def health_hosts(settings: Iterable[RuleSettings], local: Iterable[str]) -> tuple[str, ...] | None:
+    """The local addresses on which health-check ports answer, None for all: where node ports do."""
+    ranges = [each.nodeport_addresses for each in settings]
+    if None in ranges:
+        return None
+    return tuple(sorted({address for address in local for cidrs in ranges for cidr in cidrs or ()
+                         if range_contains(cidr, address)}))  # fmt: skip
 
 
 def node_addresses(node: views.Node | None, family: Family) -> tuple[str, ...]:

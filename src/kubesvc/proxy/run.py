@@ -5,6 +5,7 @@ import contextlib
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from kubesvc.aio.clock import SystemClock
@@ -25,6 +26,7 @@ from kubesvc.proxy.family import FamilyProxy
 from kubesvc.proxy.health import JSON, Answer, Health
 from kubesvc.proxy.kernel import (
     counter_reader,
+    local_addresses,
     open_backend,
     prepare_kernel,
     remove_other_modes,
@@ -37,8 +39,8 @@ from kubesvc.proxy.model import Complaint, HealthCheck
 from kubesvc.proxy.options import LocalDetector, Mode, ProxyOptions
 from kubesvc.proxy.proxier import Proxier
 from kubesvc.proxy.ranges import ServiceRanges
-from kubesvc.proxy.rules import rule_settings
-from kubesvc.proxy.servers import METRICS, TEXT, Handler, HealthCheckServers, HttpServer
+from kubesvc.proxy.rules import health_hosts, rule_settings
+from kubesvc.proxy.servers import METRICS, TEXT, Handler, HealthCheckServers, HttpServer, keep_serving
 from kubesvc.proxy.services import LABEL_PROXY_NAME
 from kubesvc.proxy.tracker import Tracker
 
@@ -52,6 +54,8 @@ async def run(options: ProxyOptions) -> None:
 
     Raises BackendError when the kernel or its tools cannot do what the mode needs.
     """
+    for warning in options.warnings:
+        _log.warning(warning)
     if options.cleanup:
         for what in remove_rules():
             _log.info("removed", what=what)
@@ -125,8 +129,7 @@ class _Daemon:
     async def run(self) -> None:
         servers = list(self._servers())
         try:
-            for server in servers:
-                await server.start()
+            late = [server for server in servers if not await self._start(server)]
             await self._ranges.first_look()
             await serve_critical(self._client, self._families, self._options.node_name, self._configure)
             async with asyncio.TaskGroup() as group:
@@ -138,9 +141,32 @@ class _Daemon:
                 group.create_task(self._ranges.run(), name="proxy-ranges")
                 group.create_task(self._announce(), name="proxy-ready")
                 group.create_task(self._serve_health_checks(), name="proxy-health-checks")
+                for server in late:
+                    failed = partial(self._not_serving, server)
+                    group.create_task(keep_serving(server, self._clock, failed), name=f"proxy-{server.bind}")
         finally:
             for server in servers:
                 await server.stop()
+
+    async def _start(self, server: HttpServer) -> bool:
+        try:
+            await server.start()
+        except OSError as err:
+            if self._options.bind_hard_fail:
+                raise
+            self._not_serving(server, err)
+            return False
+        return True
+
+    def _not_serving(self, server: HttpServer, err: OSError) -> None:
+        _log.error("address not to be had, trying again", bind=server.bind, reason=err.strerror)
+        health = server.bind == self._options.healthz_bind
+        reason = "FailedToStartProxierHealthcheck" if health else "FailedToStartMetricServer"
+        self._events.event(self._about_node(), "Warning", reason, f"{server.bind}: {err.strerror}")
+
+    def _about_node(self) -> views.ObjectReference:
+        name = self._options.node_name
+        return views.ObjectReference(kind="Node", name=name, uid=name, api_version="v1")
 
     def _servers(self) -> Iterator[HttpServer]:
         if self._options.healthz_bind:
@@ -153,9 +179,8 @@ class _Daemon:
         """Say that the rules are in force, once."""
         await self._proxier.first_sync.wait()
         settle()
-        name = self._options.node_name
-        node = views.ObjectReference(kind="Node", name=name, uid=name, api_version="v1")
-        self._events.event(node, "Normal", "Starting", f"kubesvc proxy serves Services, mode {self._options.mode}")
+        message = f"kubesvc proxy serves Services, mode {self._options.mode}"
+        self._events.event(self._about_node(), "Normal", "Starting", message)
         libc.malloc_trim()
         if self._options.ready_file:
             _touch(self._options.ready_file)
@@ -166,10 +191,15 @@ class _Daemon:
         servers = HealthCheckServers(lambda: self._health.live(self._clock.monotonic()), self._health_check_failed)
         try:
             while True:
-                await servers.follow(self._proxier.health_checks)
+                checks = self._proxier.health_checks
+                await servers.follow(checks, self._health_hosts() if checks else None)
                 await self._proxier.health_changed()
         finally:
             await servers.stop()
+
+    def _health_hosts(self) -> tuple[str, ...] | None:
+        settings = [rule_settings(self._options, each.tracker.family, self._node) for each in self._families]
+        return health_hosts(settings, local_addresses())
 
     def _configure(self, node: views.Node | None) -> None:
         if node is None:

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from inspect import isawaitable
 
+from kubesvc.aio.clock import Clock
 from kubesvc.aio.pages import ANY_PATH, Page, port_of, serve_pages, split_address
 from kubesvc.aio.pages import TEXT as PLAIN
 from kubesvc.observe import METRICS_TYPE
@@ -14,6 +15,7 @@ from kubesvc.proxy.model import HealthCheck
 Handler = Callable[[], Answer | Awaitable[Answer]]
 
 TEXT = {"Content-Type": PLAIN, "X-Content-Type-Options": "nosniff"}
+BIND_RETRY_SECONDS = 5.0
 METRICS = {"Content-Type": METRICS_TYPE}
 
 
@@ -21,6 +23,7 @@ class HttpServer:
     """A few GET paths on one address."""
 
     def __init__(self, bind: str, routes: Mapping[str, Handler]) -> None:
+        self.bind = bind
         self._host, self._port = split_address(bind)
         self._pages = {path: _page(handler) for path, handler in routes.items()}
         self._server: asyncio.Server | None = None
@@ -37,6 +40,18 @@ class HttpServer:
     async def stop(self) -> None:
         if self._server:
             self._server.close()
+
+
+async def keep_serving(server: HttpServer, clock: Clock, failed: Callable[[OSError], None]) -> None:
+    """Start a server whose address is taken, as that of a predecessor may be, as soon as it can be had."""
+    while True:
+        await clock.sleep(BIND_RETRY_SECONDS)
+        try:
+            await server.start()
+        except OSError as err:
+            failed(err)
+        else:
+            return
 
 
 class HealthCheckServers:

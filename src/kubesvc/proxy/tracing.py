@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import ip_address, ip_interface, ip_network
+from ipaddress import ip_address, ip_network
 
 from kubesvc.api import views
 from kubesvc.api.resources import ENDPOINTSLICES, NODES, PODS, SERVICES, Key
@@ -12,6 +12,7 @@ from kubesvc.proxy.addresses import family_of
 from kubesvc.proxy.backend import BackendError
 from kubesvc.proxy.endpoints import LABEL_SERVICE_NAME
 from kubesvc.proxy.iptables.live import read_chains
+from kubesvc.proxy.kernel import local_addresses
 from kubesvc.proxy.live import LiveRules
 from kubesvc.proxy.model import PROTOCOL_NUMBERS, Family, PortPlan, ServicePortName
 from kubesvc.proxy.nftables.live import read_table
@@ -198,12 +199,6 @@ async def _plans(
             tracker.set_slice(Key(key.namespace, slice_.metadata.name), slice_)
         plans.update(tracker.plan(key).ports)
     return plans
-
-
-def local_addresses() -> list[str]:
-    """Every address of this network namespace."""
-    with RouteSocket() as route:
-        return [str(ip_interface(each.address).ip) for each in route.addresses()]
 
 
 def _interface_to(address: str) -> str:

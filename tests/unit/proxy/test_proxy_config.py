@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from kubesvc.proxy.checks import checked
 from kubesvc.proxy.config import ConfigError, options_from_document, parse_duration
 from kubesvc.proxy.flags import add_arguments, options_from
 from kubesvc.proxy.options import LocalDetector, Mode, ProxyOptions
@@ -82,6 +83,7 @@ def test_a_file_of_kubeadm_is_understood(tmp_path: Path) -> None:
     assert (options.sync_period, options.min_sync_period) == (45.0, 0.0)
     assert (options.healthz_bind, options.metrics_bind) == ("0.0.0.0:10256", "0.0.0.0:10249")
     assert (options.tcp_established_seconds, options.tcp_close_wait_seconds) == (7200, 3600)
+    assert options.warnings == ("node ports answer on every local address; --nodeport-addresses=primary is safer",)
 
 
 def test_the_rules_of_the_chosen_mode_count() -> None:
@@ -94,7 +96,15 @@ def test_the_rules_of_the_chosen_mode_count() -> None:
     ("field", "sentence"),
     [
         ({"mode": "ipvs"}, "mode: 'ipvs' is not supported (supported: nftables, iptables)"),
-        ({"moed": "iptables"}, "configuration: Object contains unknown field `moed`"),
+        ({"clusterCIDR": "10.1.0.0"}, "cluster CIDR: '10.1.0.0' is not a CIDR such as 10.1.0.0/16"),
+        ({"nodePortAddresses": ["first"]}, "node port addresses: 'first' is not a CIDR such as 10.1.0.0/16"),
+        ({"bindAddress": "here"}, "bind address: 'here' is not an address"),
+        ({"healthzBindAddress": "localhost:1"}, "bind address: 'localhost:1' is not ADDRESS:PORT"),
+        ({"metricsBindAddress": "[::]:0"}, "bind address: '[::]:0' is not ADDRESS:PORT"),
+        ({"oomScoreAdj": -2000}, "oom-score-adj: -2000 is not between -1000 and 1000"),
+        ({"nftables": {"minSyncPeriod": "40s"}}, "sync period: 30 s is less than the least, 40 s"),
+        ({"detectLocalMode": "BridgeInterface"}, "detect-local mode BridgeInterface needs the name"),
+        ({"mode": 3}, "configuration: Expected `str`, got `int` - at `$.mode`"),
         ({"iptables": {"masqueradeBit": 40}, "mode": "iptables"}, "iptables.masqueradeBit: 40 is not between 0 and 31"),
         ({"nftables": {"syncPeriod": "soon"}}, "nftables.syncPeriod: 'soon' is not a duration such as 30s or 1h0m0s"),
         ({"kind": "Service"}, "configuration: expected kubeproxy.config.k8s.io/v1alpha1 KubeProxyConfiguration, "),
@@ -103,9 +113,69 @@ def test_the_rules_of_the_chosen_mode_count() -> None:
 )
 def test_what_cannot_be_is_named(field: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ConfigError) as refused:
-        options_from_document({**HEAD, **field}, BASE)
+        checked(options_from_document({**HEAD, **field}, BASE))
 
     assert str(refused.value).startswith(sentence)
+
+
+def test_what_has_no_effect_is_said() -> None:
+    document = {
+        **HEAD,
+        "moed": "iptables",
+        "iptables": {"snatNodeInternalIP": True},
+        "featureGates": {"Some": True},
+        "ipvs": {"scheduler": "sh"},
+        "winkernel": {"enableDSR": False},
+        "logging": {"format": "json"},
+        "configSyncPeriod": "15m0s",
+        "clientConnection": {"qps": 50, "burst": None},
+    }
+
+    said = options_from_document(document, BASE).warnings
+
+    assert [warning.removeprefix("configuration: ") for warning in said] == [
+        "moed is not a field of KubeProxyConfiguration, and left out",
+        "iptables.snatNodeInternalIP is not a field of KubeProxyConfiguration, and left out",
+        "featureGates.Some: true has no effect here",
+        "clientConnection.qps has no effect here",
+        "configSyncPeriod has no effect here",
+        "logging has no effect here",
+        "ipvs has no effect here",
+    ]
+
+
+def test_null_says_nothing() -> None:
+    fields = ("mode", "iptables", "nftables", "conntrack", "detectLocal", "clusterCIDR", "clientConnection", "ipvs")
+
+    assert options_from_document(HEAD | dict.fromkeys(fields), BASE) == BASE
+
+
+def test_conntrack_and_process_fields_are_taken() -> None:
+    conntrack = {"udpTimeout": "10s", "udpStreamTimeout": "2m0s", "maxPerCore": 0, "min": 7, "tcpBeLiberal": True}
+    document = {**HEAD, "conntrack": conntrack, "oomScoreAdj": -998, "bindAddressHardFail": True}
+
+    options = options_from_document(document, BASE)
+
+    assert (options.udp_seconds, options.udp_stream_seconds, options.tcp_be_liberal) == (10, 120, True)
+    assert (options.conntrack_max_per_core, options.conntrack_min) == (0, 7)
+    assert (options.oom_score_adj, options.bind_hard_fail) == (-998, True)
+
+
+def test_a_bind_address_of_ipv6_moves_the_servers_that_nobody_placed() -> None:
+    document = {**HEAD, "bindAddress": "::", "metricsBindAddress": "192.0.2.1"}
+
+    options = checked(options_from_document(document, BASE))
+
+    assert (options.healthz_bind, options.metrics_bind) == ("[::]:10256", "192.0.2.1:10249")
+
+
+def test_what_may_surprise_is_said() -> None:
+    flags = ("--proxy-mode=iptables", "--nodeport-addresses=192.0.2.0/24")
+
+    assert parse(*flags).warnings == (
+        "no cluster CIDR is given: no source is taken for a pod, and none is masqueraded at cluster addresses",
+        "--nodeport-addresses has no IPv6 range: IPv6 node ports answer on every local address",
+    )
 
 
 def test_a_missing_file_is_named() -> None:
@@ -123,7 +193,7 @@ def test_durations(text: str, seconds: float | None) -> None:
 def test_flags() -> None:
     options = parse(
         "--proxy-mode=iptables", "--cluster-cidr=10.1.0.0/16,fd00::/48", "--nodeport-addresses=10.0.0.0/8, primary",
-        "--detect-local-mode=BridgeInterface", "--pod-bridge-interface=cni0", "--no-iptables-localhost-nodeports",
+        "--detect-local-mode=BridgeInterface", "--pod-bridge-interface=cni0", "--iptables-localhost-nodeports=false",
     )  # fmt: skip
 
     assert options.mode is Mode.IPTABLES

@@ -35,7 +35,7 @@ def test_the_daemon_set_runs_with_its_configuration(manifests: dict[str, Any], t
 
     assert (program, command) == ("kubesvc", "proxy")
     assert pod["hostNetwork"]
-    assert options.node_name == "$(NODE_NAME)"
+    assert options.node_name == "$(node_name)"
     assert (options.mode, options.cluster_cidr) == (Mode.NFTABLES, "10.244.0.0/16")
     assert options.kubeconfig is None
     assert {probe["httpGet"]["port"] for probe in probes(pod)} == {10256}

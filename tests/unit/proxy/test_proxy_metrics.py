@@ -89,7 +89,7 @@ def test_iptables_rules_are_counted_by_table() -> None:
 
 def test_the_configuration_is_shown_as_kube_proxy_shows_its_own() -> None:
     shown = configz(
-        ProxyOptions(Path("/etc/k"), "node-a", mode=Mode.IPTABLES, nodeport_addresses=("primary",), sync_period=0.25)
+        ProxyOptions(Path("/etc/k"), "node-a", mode=Mode.IPTABLES, cluster_cidr="10.244.0.0/16", sync_period=0.25)
     )
 
     found = shown["kubeproxy.config.k8s.io"]

@@ -57,13 +57,53 @@ def test_switches_are_written_as_go_programs_take_them(text: str, meant: bool) -
 
 def test_flags_without_effect_are_taken() -> None:
     flags = (
-        "--bind-address=0.0.0.0",
         "--feature-gates=A=true",
         "--kube-api-qps=50",
         "--profiling",
-        "--oom-score-adj=-9",
+        "--ipvs-scheduler=rr",
+        "--ipvs-strict-arp=false",
     )
-    assert parse("--hostname-override=a", *flags) == parse("--hostname-override=a")
+    options = parse("--hostname-override=a", "--cluster-cidr=10.0.0.0/8", *flags)
+
+    assert options == parse("--hostname-override=a", "--cluster-cidr=10.0.0.0/8")
+    assert options.warnings == tuple(
+        f"{name} has no effect here"
+        for name in ("--feature-gates", "--ipvs-scheduler", "--kube-api-qps", "--profiling")
+    )
+
+
+def test_the_command_line_of_k3s_is_understood() -> None:
+    options = parse(
+        "--cluster-cidr=10.42.0.0/16",
+        "--conntrack-max-per-core=0",
+        "--conntrack-tcp-timeout-close-wait=0s",
+        "--conntrack-tcp-timeout-established=0s",
+        "--healthz-bind-address=127.0.0.1",
+        "--hostname-override=Server-0",
+        "--kubeconfig=/var/lib/rancher/k3s/agent/kubeproxy.kubeconfig",
+        "--proxy-mode=iptables",
+    )
+
+    assert (options.mode, options.node_name, options.cluster_cidr) == (Mode.IPTABLES, "server-0", "10.42.0.0/16")
+    assert (options.healthz_bind, options.metrics_bind) == ("127.0.0.1:10256", "127.0.0.1:10249")
+    assert (options.conntrack_max_per_core, options.tcp_established_seconds, options.tcp_close_wait_seconds) == (
+        0,
+        0,
+        0,
+    )
+
+
+def test_processes_servers_and_udp() -> None:
+    options = parse(
+        "--oom-score-adj=-999", "--bind-address=::", "--bind-address-hard-fail", "--healthz-port=0",
+        "--metrics-port=9", "--conntrack-udp-timeout=10s", "--conntrack-udp-timeout-stream=2m",
+        "--nodeport-addresses=primary", "--nodeport-addresses=10.0.0.0/8,localhost",
+    )  # fmt: skip
+
+    assert (options.oom_score_adj, options.bind_address, options.bind_hard_fail) == (-999, "::", True)
+    assert (options.healthz_bind, options.metrics_bind) == ("", "127.0.0.1:9")
+    assert (options.udp_seconds, options.udp_stream_seconds) == (10, 120)
+    assert options.nodeport_addresses == ("primary", "10.0.0.0/8", "localhost")
 
 
 @pytest.mark.parametrize("flag", ["--iptables-sync-period=soon", "--cleanup=perhaps"])

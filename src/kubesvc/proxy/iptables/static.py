@@ -1,5 +1,6 @@
 """The shared chains, what is always in them, and the jumps into them from the kernel's own chains."""
 
+from kubesvc.proxy.addresses import range_contains
 from kubesvc.proxy.iptables import names
 from kubesvc.proxy.iptables.compile import Chain
 from kubesvc.proxy.model import Family
@@ -69,10 +70,16 @@ def fixed_rules(settings: RuleSettings, *, tcp_be_liberal: bool = False) -> dict
 
 def _node_port_jumps(settings: RuleSettings) -> tuple[str, ...]:
     say = '-m comment --comment "kubernetes service nodeports; NOTE: this must be the last rule in this chain"'
+    here = "-m addrtype --dst-type LOCAL"
     if settings.nodeport_addresses is not None:
-        return tuple(f"-d {address} {say} -j {names.NODEPORTS}" for address in settings.nodeport_addresses)
+        # A range may hold addresses of others, too: what goes there is not ours.
+        return tuple(
+            f"-d {address} {say} {here} -j {names.NODEPORTS}"
+            for address in settings.nodeport_addresses
+            if settings.localhost_nodeports or not range_contains(_loopback(settings), address.partition("/")[0])
+        )
     not_loopback = "" if settings.localhost_nodeports else f"! -d {_loopback(settings)} "
-    return (f"{not_loopback}{say} -m addrtype --dst-type LOCAL -j {names.NODEPORTS}",)
+    return (f"{not_loopback}{say} {here} -j {names.NODEPORTS}",)
 
 
 def _anti_martian(settings: RuleSettings) -> tuple[str, ...]:
