@@ -335,12 +335,12 @@ EXTRA_DESTINATIONS = {
 
 
 def shorten(answer: str) -> str:
-    """Targets by their last two numbers, as the table writes them: 10.244.1.2 is 102."""
+    """Targets as the table writes them: 10.244.1.2 and fd00:244:1::2 are 102."""
     words = []
     for word in answer.split():
-        if word[0].isdigit():
-            third, fourth = word.split(".")[2:]
-            words.append(f"{third}0{fourth}")
+        if word[0].isdigit() or ":" in word:
+            third, fourth = word.split(".")[2:] if "." in word else word.split("::")
+            words.append(f"{third.rpartition(':')[2]}0{fourth}")
         else:
             words.append(word)
     return " ".join(words)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
+from tests.unit.proxy.proxy_behaviour import Case
 
 from kubesvc.api import views
 from kubesvc.api.resources import Key
@@ -38,18 +39,36 @@ class Place:
     nodeport_addresses: tuple[str, ...] | None = None
     masquerade_all: bool = False
     zone: str = ""
+    localhost_nodeports: bool = True
     extra_local: tuple[str, ...] = field(default=("127.0.0.1", "10.244.1.1"))
 
     @property
     def settings(self) -> RuleSettings:
         return RuleSettings(
             self.family, self.pods, self.service_cidrs, self.nodeport_addresses, self.masquerade_all,
-            localhost_nodeports=True,
+            localhost_nodeports=self.localhost_nodeports and self.family is Family.IPV4,
         )  # fmt: skip
 
     @property
     def local(self) -> tuple[str, ...]:
         return (*self.addresses, *self.extra_local)
+
+
+def place_of(case: Case, family: Family) -> Place:
+    """The behaviour table's node in a family, with the options of a case; `pods` None is no local detector."""
+    options = {"zone": case.zone, **case.options}
+    if "pods" in options:
+        options["pods"] = PodSource()
+    if family is Family.IPV4:
+        return Place(**options)
+    six_: dict[str, Any] = {
+        "family": family,
+        "addresses": ("2001:db8::1",),
+        "pods": PodSource(("fd00:244::/32",)),
+        "service_cidrs": ("fd00:96::/64",),
+        "extra_local": ("::1", "fd00:244:1::1"),
+    }
+    return Place(**(six_ | options))
 
 
 def key_of(document: Document) -> Key:
