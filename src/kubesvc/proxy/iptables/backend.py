@@ -45,13 +45,13 @@ class IptablesBackend:
             await self.full_sync(plans)
 
     async def sync(self, changes: Mapping[ServicePortName, PortPlan | None]) -> SyncReport:
-        before = {str(name): self._rules.get(name, NO_RULES) for name in changes}
+        before = {_key(name): self._rules.get(name, NO_RULES) for name in changes}
         after: dict[str, PortRules] = {}
         for name, plan in changes.items():
             if plan is None:
                 self._rules.pop(name, None)
             else:
-                self._rules[name] = after[str(name)] = compile_port(plan, self._settings)
+                self._rules[name] = after[_key(name)] = compile_port(plan, self._settings)
         restore = partial_restore(before, after)
         try:
             await self._restore(restore.text())
@@ -142,6 +142,11 @@ class IptablesBackend:
             await self._iptables.restore(text)
             # Counted, not read: a transaction of somebody else in between must show.
             self._generation += text.count("COMMIT\n")
+
+
+def _key(name: ServicePortName) -> str:
+    """Unlike its text, with the protocol: that of an unnamed port may change."""
+    return f"{name}/{name.protocol}"
 
 
 def open_iptables(settings: RuleSettings, variant: str = "") -> IptablesBackend:
