@@ -9,11 +9,13 @@ from dataclasses import replace
 from ipaddress import ip_network
 from pathlib import Path
 
+from kubesvc.dns import tuning
+from kubesvc.dns.corefile_forwarding import read_cache, read_forward
 from kubesvc.dns.corefile_lines import CorefileError, Line, parse_lines
 from kubesvc.dns.corefile_reading import Reading, Warn
 from kubesvc.dns.options import DnsOptions, HostsOptions
 from kubesvc.dns.rewrite import KINDS, Rewrite
-from kubesvc.dns.tuning import ForwardTuning, seconds, tune_cache, tune_forward
+from kubesvc.dns.tuning import NO_CACHE, seconds
 
 _REVERSE = ("in-addr.arpa", "ip6.arpa")
 __all__ = ["CorefileError", "parse_corefile", "read_corefile"]
@@ -36,8 +38,8 @@ def parse_corefile(
 
     What the file leaves out is off, as with CoreDNS: pages, cache and pod names among them.
     """
-    start = replace(options, health_port=0, ready_port=0, metrics_port=0, cache_size=0, pods="disabled", lameduck=0.0)
-    reading = Reading(file, start, warn)
+    off = replace(options, health_port=0, ready_port=0, metrics_port=0, pods="disabled", lameduck=0.0)
+    reading = Reading(replace(off, cache=NO_CACHE), warn)
     for server in parse_lines(text, file=file, directory=directory):
         _read_server(reading, server)
     reading.set(stub_domains=tuple(reading.stubs))
@@ -49,22 +51,26 @@ def _read_server(reading: Reading, server: Line) -> None:
         raise reading.refuse(server, "a server block, { ... }, is expected here")
     zones = []
     for word in server.words:
-        zone, port = _zone_and_port(reading, server, word.rstrip(","))
-        zones.append(zone)
-        if zone == ".":
+        name, port = _zone_and_port(reading, server, word.rstrip(","))
+        zones.append(name)
+        if name == ".":
             reading.set(port=port)
-    for zone in zones:
-        reading.zone = zone
+    for name in zones:
+        reading.begin_block(name)
         for line in server.block:
             _read_directive(reading, line)
+        reading.end_block()
 
 
 def _zone_and_port(reading: Reading, server: Line, word: str) -> tuple[str, int]:
     text = word.removeprefix("dns://")
     if "://" in text:
         raise reading.refuse(server, "only plain DNS is served")
-    zone, _, port = text.rpartition(":") if text.rpartition(":")[2].isdigit() else (text, "", "53")
-    return (zone.rstrip(".") or "."), int(port)
+    name, _, port = text.rpartition(":") if text.rpartition(":")[2].isdigit() else (text, "", "53")
+    try:
+        return tuning.zone(name), int(port)
+    except ValueError as err:
+        raise reading.refuse(server, str(err)) from err
 
 
 def _read_directive(reading: Reading, line: Line) -> None:
@@ -97,6 +103,8 @@ def _kubernetes(reading: Reading, line: Line) -> None:
                 reading.set(endpoint_pod_names=True)
             case ["kubeconfig", file, *_]:
                 reading.set(kubeconfig=Path(file))
+            case ["upstream"]:
+                pass  # names that lead outside are always followed
             case ["fallthrough", *reverse] if reverse and all(_is_reverse(zone) for zone in reverse):
                 pass  # reverse names that are not the cluster's always fall through
             case _:
@@ -110,60 +118,6 @@ def _is_reverse(zone: str) -> bool:
         return "/" in zone and bool(ip_network(zone))
     except ValueError:
         return False
-
-
-def _forward(reading: Reading, line: Line) -> None:
-    if len(line.arguments) < 2:
-        raise reading.refuse(line, "FROM and at least one server are expected")
-    source, *servers = line.arguments
-    for server in servers:
-        if "://" in server and not server.startswith("dns://"):
-            raise reading.refuse(line, f"{server}: only plain DNS upstreams can be asked")
-    plain = tuple(server.removeprefix("dns://") for server in servers)
-    zone = source.rstrip(".") or reading.zone
-    if zone == ".":
-        reading.set(upstreams=plain)
-    else:
-        reading.stubs.append((zone, plain))
-    for inner in line.block or ():
-        match inner.words:
-            case ["policy", "random" | "round_robin" | "sequential" as policy]:
-                reading.set(policy=policy)
-            case words:
-                try:
-                    tuning, idle = tune_forward(dict(reading.options.forward).get(zone, ForwardTuning()), words)
-                except ValueError as err:
-                    raise reading.refuse(inner, str(err)) from err
-                reading.set(forward=tuple((dict(reading.options.forward) | {zone: tuning}).items()))
-                reading.remark(inner, idle)
-
-
-def _cache(reading: Reading, line: Line) -> None:
-    reading.set(cache_size=DnsOptions().cache_size)
-    if line.arguments and line.arguments[0].isdigit():
-        reading.set(cache_ttl=int(line.arguments[0]))
-    for inner in line.block or ():
-        match inner.words:
-            case ["success", size, *rest] if size.isdigit():
-                reading.set(cache_size=int(size))
-                if rest and rest[0].isdigit():
-                    reading.set(cache_ttl=int(rest[0]))
-                reading.remark(inner, "the shortest time is the answer's own" if rest[1:] else "")
-            case ["disable", "success"] | ["disable", "success", "."]:
-                sizes = reading.options.cache_size, reading.options.cache.denial_size
-                denials = sizes[0] if sizes[1] is None else sizes[1]
-                reading.set(cache_size=0, cache=replace(reading.options.cache, denial_size=denials))
-            case ["disable", "success" | "denial", *zones] if zones not in ([], ["."]):
-                is_ours = all(_is_reverse(zone) or zone.rstrip(".") == reading.options.domain for zone in zones)
-                # The cluster's own names are never cached.
-                reading.remark(inner, "" if is_ours else "the cache is switched off for all foreign names or none")
-            case words:
-                try:
-                    tuning, idle = tune_cache(reading.options.cache, words)
-                except ValueError as err:
-                    raise reading.refuse(inner, str(err)) from err
-                reading.set(cache=tuning)
-                reading.remark(inner, idle)
 
 
 def _hosts(reading: Reading, line: Line) -> None:
@@ -275,9 +229,9 @@ def _seconds(reading: Reading, line: Line, text: str) -> float:
 _DIRECTIVES: dict[str, Callable[[Reading, Line], None]] = {
     "autopath": _autopath,
     "bind": _bind,
-    "cache": _cache,
+    "cache": read_cache,
     "errors": _always,
-    "forward": _forward,
+    "forward": read_forward,
     "health": _health,
     "hosts": _hosts,
     "kubernetes": _kubernetes,

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+_DEEPEST = 8
+
 
 class CorefileError(ValueError):
     """A Corefile that cannot be followed; the message begins with file, line and directive."""
@@ -12,6 +14,7 @@ class CorefileError(ValueError):
 class Line(NamedTuple):
     """One directive: its words, and the lines of its block if it has one."""
 
+    file: str
     number: int
     words: list[str]
     block: "list[Line] | None"
@@ -25,14 +28,14 @@ class Line(NamedTuple):
         return self.words[1:]
 
 
-def parse_lines(text: str, *, file: str, directory: Path | None = None) -> list[Line]:
+def parse_lines(text: str, *, file: str, directory: Path | None = None, depth: int = 0) -> list[Line]:
     """The file as a tree of lines; `import` is followed where there is a directory to look in."""
     lines = [
         (number, words)
         for number, line in enumerate(text.splitlines(), 1)
         if (words := _words(line.partition("#")[0] if not line.strip().startswith('"') else line))
     ]
-    tree, rest = _block(iter(lines), file, directory, depth=0)
+    tree, rest = _block(iter(lines), file, directory, depth=depth)
     if rest is not None:
         raise CorefileError(f"{file}:{rest}: }}: closes nothing")
     return tree
@@ -51,26 +54,28 @@ def _block(
         if words == ["}"]:
             return found, number
         if words[0] == "import" and len(words) == 2:
-            found += _imported(words[1], file, directory, depth)
+            if depth == _DEEPEST:
+                raise CorefileError(f"{file}:{number}: import: {_DEEPEST} files within one another")
+            found += _imported(words[1], directory, depth + 1)
         elif words[-1] == "{":
             if len(words) == 1:
                 raise CorefileError(f"{file}:{number}: {{: opens a block of nothing")
-            inner, end = _block(lines, file, directory, depth=depth + 1)
+            inner, end = _block(lines, file, directory, depth=depth)
             if end is None:
                 raise CorefileError(f"{file}:{number}: {words[0]}: its block is not closed")
-            found.append(Line(number, words[:-1], inner))
+            found.append(Line(file, number, words[:-1], inner))
         else:
-            found.append(Line(number, words, None))
+            found.append(Line(file, number, words, None))
     return found, None
 
 
-def _imported(pattern: str, file: str, directory: Path | None, depth: int) -> list[Line]:
+def _imported(pattern: str, directory: Path | None, depth: int) -> list[Line]:
     """What other files add; none there is as good as an empty one, as CoreDNS has it for patterns."""
-    if directory is None or depth > 4:
+    if directory is None:
         return []
     base, name = (Path("/"), pattern.lstrip("/")) if pattern.startswith("/") else (directory, pattern)
     lines: list[Line] = []
     for path in sorted(base.glob(name)):
         if path.is_file():
-            lines += parse_lines(path.read_text(), file=str(path), directory=directory)
+            lines += parse_lines(path.read_text(errors="replace"), file=str(path), directory=directory, depth=depth)
     return lines

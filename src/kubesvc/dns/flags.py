@@ -4,8 +4,9 @@ import argparse
 from pathlib import Path
 
 from kubesvc.dns.corefile import CorefileError, read_corefile
+from kubesvc.dns.nameservers import read_upstreams
 from kubesvc.dns.options import DnsOptions, HostsOptions
-from kubesvc.dns.upstream import read_upstreams
+from kubesvc.dns.tuning import POLICIES, CacheTuning
 
 _DEFAULTS = DnsOptions()
 
@@ -33,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--stub-domain", action="append", type=_stub_domain, default=[], metavar="ZONE=ADDRESS[,ADDRESS]",
         help="ask these servers for the names of this zone; repeatable")
     add("--hosts", metavar="FILE", help="answer the names of this hosts file, and follow its changes")
-    add("--policy", choices=("random", "round_robin", "sequential"), default=_DEFAULTS.policy,
+    add("--policy", choices=POLICIES, default=_DEFAULTS.policy,
         help="which upstream to ask first (default: %(default)s)")
     add("--ttl", type=int, default=_DEFAULTS.ttl, metavar="SECONDS",
         help="how long clients may remember an answer or a denial (default: %(default)s)")
@@ -51,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--workers", type=int, default=_DEFAULTS.workers, metavar="N",
         help="processes that answer, besides the one that watches; 0: one process does both (default: %(default)s)")
     add("--log-queries", action="store_true", help="log every query")
-    add("--cache-size", type=int, default=_DEFAULTS.cache_size, metavar="N",
+    add("--cache-size", type=int, default=_DEFAULTS.cache.size, metavar="N",
         help="answers of upstreams to remember; 0 for none (default: %(default)s)")
     # fmt: on
 
@@ -79,7 +80,7 @@ def options_from(args: argparse.Namespace) -> DnsOptions:
         lameduck=args.lameduck,
         workers=args.workers,
         log_queries=args.log_queries,
-        cache_size=args.cache_size,
+        cache=CacheTuning(size=args.cache_size),
     )
 
 

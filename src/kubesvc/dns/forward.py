@@ -15,8 +15,9 @@ from kubesvc.dns.answers import Resolution
 from kubesvc.dns.cache import Cache, Cached, Freshness, Question
 from kubesvc.dns.meter import DURATION_BUCKETS
 from kubesvc.dns.metrics import ForwardCounts
+from kubesvc.dns.nameservers import Upstream
 from kubesvc.dns.tuning import FORWARD_DEFAULTS, ForwardTuning
-from kubesvc.dns.upstream import Upstream, UpstreamFailed, exchange
+from kubesvc.dns.upstream import UpstreamFailed, exchange
 from kubesvc.dns.wire import Rcode, Type
 from kubesvc.observe import log
 
@@ -26,8 +27,7 @@ ANSWER_SECONDS = 2.0
 HEDGE_SECONDS = 0.3
 # A client waits this long for a fresh answer where a stale one could be had (RFC 8767, section 5).
 STALE_PATIENCE = 1.0
-TRIES = 3
-_RETRIABLE = frozenset((Rcode.SERVFAIL, Rcode.REFUSED, Rcode.NOTIMP, Rcode.FORMERR))
+_ERRORS = frozenset((Rcode.SERVFAIL, Rcode.REFUSED, Rcode.NOTIMP, Rcode.FORMERR))
 
 Exchange = Callable[..., Awaitable[Resolution]]
 
@@ -65,6 +65,7 @@ class Forwarding:
         self._health = [Health(upstream, max_fails=tuning.max_fails) for upstream in upstreams]
         self._tuning = tuning
         self._excepted = [wire.name_from_text(zone) for zone in tuning.excepted]
+        self._failover = frozenset(tuning.failover)
         self._stale_patience = stale_patience
         self._cache = cache
         self._policy = policy
@@ -113,7 +114,8 @@ class Forwarding:
         while True:
             await asyncio.sleep(self._tuning.probe)
             down = [health for health in self._health if not health.is_up]
-            await asyncio.gather(*(self._probe(health, name, Type.NS) for health in down))
+            recursive = self._tuning.probe_recursive
+            await asyncio.gather(*(self._probe(health, name, Type.NS, recursive=recursive) for health in down))
 
     def is_excepted(self, name: bytes) -> bool:
         """Whether these upstreams are not to be asked about `name`."""
@@ -167,25 +169,23 @@ class Forwarding:
                 for task in done:
                     del waiting[task]
                     resolution = _result_of(task)
-                    if resolution is not None and resolution.rcode not in _RETRIABLE:
-                        self._cache.put(question, resolution, self._clock.monotonic())
-                        return resolution
-                    failed = Resolution(resolution.rcode) if resolution is not None else failed
-            self._cache.put(question, failed, self._clock.monotonic())
-            return failed
+                    if resolution is not None and resolution.rcode not in self._failover:
+                        return self._cache.put(question, resolution, self._clock.monotonic())
+                    failed = _last_word(resolution) or failed
+            return self._cache.put(question, failed, self._clock.monotonic())
         finally:
             for task, health in waiting.items():
                 # Overtaken by one that was asked later: as good as no answer.
                 health.failures += 1
                 task.cancel()
 
-    async def _ask_one(self, health: Health, question: Question) -> Resolution:
+    async def _ask_one(self, health: Health, question: Question, *, recursive: bool = True) -> Resolution:
         name, qtype, dnssec_ok = question
         before = self._clock.monotonic()
         try:
             resolution = await self._ask(
                 health.upstream, name, qtype,
-                dnssec_ok=dnssec_ok, timeout=ANSWER_SECONDS, by_tcp=self._tuning.force_tcp,
+                dnssec_ok=dnssec_ok, timeout=ANSWER_SECONDS, by_tcp=self._tuning.force_tcp, recursive=recursive,
             )  # fmt: skip
         except UpstreamFailed:
             health.failures += 1
@@ -199,10 +199,12 @@ class Forwarding:
         return resolution
 
     def _candidates(self) -> list[Health]:
-        """Who is asked, in order: those that are up by policy; when none is, anyone."""
+        """Who is asked, in order: those that are up by policy; when none is, anyone, or no one."""
         up = [health for health in self._health if health.is_up]
         if not up:
             self._counts.health_broken += 1
+            if self._tuning.give_up:
+                return []
             up = list(self._health)
         if self._policy == "random":
             random.shuffle(up)
@@ -210,11 +212,11 @@ class Forwarding:
             self._turn += 1
             at = self._turn % len(up)
             up = up[at:] + up[:at]
-        return up[:TRIES] if len(up) > 1 else up * 2
+        return (up if len(up) > 1 else up * 2)[: self._tuning.tries]
 
-    async def _probe(self, health: Health, name: bytes, qtype: int) -> None:
+    async def _probe(self, health: Health, name: bytes, qtype: int, *, recursive: bool = True) -> None:
         try:
-            await self._ask_one(health, (name, qtype, False))
+            await self._ask_one(health, (name, qtype, False), recursive=recursive)
         except UpstreamFailed as err:
             _log.debug("probe failed", reason=err)
 
@@ -231,3 +233,10 @@ def _result_of(task: "asyncio.Task[Resolution]") -> Resolution | None:
     except UpstreamFailed as err:
         _log.debug("upstream failed", reason=err)
         return None
+
+
+def _last_word(resolution: Resolution | None) -> Resolution | None:
+    """What is left of an answer that another upstream was to better: of an error, only its code."""
+    if resolution is None or resolution.rcode not in _ERRORS:
+        return resolution
+    return Resolution(resolution.rcode)

@@ -45,9 +45,8 @@ class DnsOptions:
     lameduck: float = 5.0
     workers: int = 0
     log_queries: bool = False
-    cache_size: int = 9984
-    cache_ttl: int = 3600  # the longest that an upstream's answer is remembered
     cache: CacheTuning = CACHE_DEFAULTS
+    caches: tuple[tuple[str, CacheTuning], ...] = ()  # by zone, where it is another
     forward: tuple[tuple[str, ForwardTuning], ...] = ()  # by zone; "." for all other names
     hosts: HostsOptions | None = None
     rewrites: tuple[Rewrite, ...] = ()

@@ -9,9 +9,9 @@ from kubesvc.dns.answers import Resolution
 from kubesvc.dns.cache import Cache
 from kubesvc.dns.forward import STALE_PATIENCE, Forwarding
 from kubesvc.dns.metrics import ForwardCounts
+from kubesvc.dns.nameservers import Upstream, read_upstreams
 from kubesvc.dns.options import DnsOptions
-from kubesvc.dns.tuning import CacheTuning, ForwardTuning
-from kubesvc.dns.upstream import Upstream, read_upstreams
+from kubesvc.dns.tuning import FORWARD_DEFAULTS, CacheTuning, ForwardTuning
 from kubesvc.dns.wire import Rcode
 
 
@@ -23,26 +23,24 @@ class Route:
     upstreams: tuple[Upstream, ...]
     policy: str
     tuning: ForwardTuning
-    cache_size: int
-    cache_ttl: int
     cache: CacheTuning
 
     def open(self) -> Forwarding:
-        cache = Cache(size=self.cache_size, max_ttl=self.cache_ttl, tuning=self.cache)
         patience = 0.0 if self.cache.stale_at_once else STALE_PATIENCE
-        return Forwarding(self.upstreams, cache, policy=self.policy, tuning=self.tuning, stale_patience=patience)
+        return Forwarding(
+            self.upstreams, Cache(self.cache), policy=self.policy, tuning=self.tuning, stale_patience=patience
+        )
 
 
 def routes_of(options: DnsOptions) -> list[Route]:
     """The routes that `options` ask for. Raises ValueError and OSError for upstreams that are none."""
-    tunings = dict(options.forward)
-    return [
-        Route(
-            zone, tuple(read_upstreams(servers)), options.policy, tunings.get(zone, ForwardTuning()),
-            options.cache_size, options.cache_ttl, options.cache,
-        )
-        for zone, servers in (*options.stub_domains, *([(".", options.upstreams)] if options.upstreams else []))
-    ]  # fmt: skip
+    tunings, caches = dict(options.forward), dict(options.caches)
+    routes = []
+    for zone, servers in (*options.stub_domains, *([(".", options.upstreams)] if options.upstreams else [])):
+        tuning = tunings.get(zone, FORWARD_DEFAULTS)
+        policy, cache = tuning.policy or options.policy, caches.get(zone, options.cache)
+        routes.append(Route(zone, tuple(read_upstreams(servers)), policy, tuning, cache))
+    return routes
 
 
 @dataclass(slots=True)

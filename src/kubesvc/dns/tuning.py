@@ -1,106 +1,199 @@
-"""How the cache and the upstreams are tuned, and the Corefile words that do it."""
+"""How the cache and the upstreams are tuned, and the Corefile words that do it.
+
+The words are CoreDNS's `cache` and `forward`; what they say counts, and what they leave open is as our
+defaults have it. A word that could not be kept is refused.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from ipaddress import ip_network
+
+from kubesvc.dns.wire import Rcode, name_from_text
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_LONGEST_FAILURE = 300.0
+_ROOT = (".",)
+POLICIES = ("random", "round_robin", "sequential")
 
 
 @dataclass(frozen=True, slots=True)
 class CacheTuning:
-    """Times in seconds. What is None goes with the cache's own size and longest time."""
+    """Answers and denials are kept apart. Times in seconds; what is None goes with the answers' own."""
 
+    size: int = 9984  # 0: none is kept
+    ttl: int = 3600  # the longest that one is kept
+    least: int = 0  # the shortest
     denial_size: int | None = None
     denial_ttl: int | None = None
+    denial_least: int = 0
     failure_ttl: float = 5.0
     stale: float = 3600.0  # how long beyond its time an answer may be served; 0: never
     stale_at_once: bool = False  # serve it before rather than after the upstream was waited for
     popular: int = 3  # asked this often, an answer is fetched anew before it expires; 0: none is
+    gap: float = 60.0  # unless this long passes without a question
     prefetch_share: float = 0.1  # in this last part of its time
     keep_ttl: bool = False  # do not count the TTLs of remembered answers down
+    zones: tuple[str, ...] = _ROOT  # names below these are remembered,
+    unkept: tuple[str, ...] = ()  # but not the answers to those below these,
+    denial_unkept: tuple[str, ...] = ()  # nor their denials
 
 
 @dataclass(frozen=True, slots=True)
 class ForwardTuning:
     """How the upstreams of one zone are asked. Times in seconds."""
 
+    policy: str = ""  # which is asked first; "" as for all zones
     max_fails: int = 2  # 0: an upstream is never taken out
     probe: float = 0.5
     probe_name: str = "."
+    probe_recursive: bool = True
     max_concurrent: int = 0  # questions under way at once, more are refused; 0: no bound of the zone's own
+    tries: int = 3  # how many upstreams are asked the same question
+    failover: tuple[int, ...] = (Rcode.SERVFAIL, Rcode.REFUSED, Rcode.NOTIMP, Rcode.FORMERR)  # ask the next
+    give_up: bool = False  # with every upstream out, do not try one anyway
     excepted: tuple[str, ...] = ()  # names below these are not forwarded
     force_tcp: bool = False
 
 
 CACHE_DEFAULTS = CacheTuning()
 FORWARD_DEFAULTS = ForwardTuning()
+NO_CACHE = CacheTuning(size=0)
 
 
 def seconds(text: str) -> float:
-    """`5s`, `1m`, `500ms`; `0` is zero. Raises ValueError."""
-    unit = text.lstrip("0123456789.")
-    number = text.removesuffix(unit)
-    if text == "0":
-        return 0.0
-    if unit not in _UNITS or not number or number.count(".") > 1:
-        raise ValueError(f"{text!r} is no duration, such as 5s")
-    return float(number) * _UNITS[unit]
+    """`5s`, `1m`, `500ms`, `1m30s`; `0` is zero. Raises ValueError."""
+    total, rest = 0.0, text
+    while rest and rest != "0":
+        number = rest[: len(rest) - len(rest.lstrip("0123456789."))]
+        unit = rest[len(number) :][: 2 if rest[len(number) :].startswith("ms") else 1]
+        if unit not in _UNITS or number.count(".") > 1 or not number.strip("."):
+            raise ValueError(f"{text!r} is no duration, such as 5s")
+        total += float(number) * _UNITS[unit]
+        rest = rest[len(number) + len(unit) :]
+    if not text:
+        raise ValueError("a duration, such as 5s, is expected")
+    return total
 
 
-def tune_cache(tuning: CacheTuning, words: Sequence[str]) -> tuple[CacheTuning, str]:
-    """`tuning` with one line of a `cache` block, and why that has no effect ("" when it has).
-
-    Raises ValueError for a line that is not understood.
-    """
+def tune_cache(tuning: CacheTuning, words: Sequence[str]) -> CacheTuning:
+    """`tuning` with one line of a `cache` block. Raises ValueError for a line that cannot be kept."""
     match words:
-        case ["denial", size, *rest] if size.isdigit():
-            ttl = int(rest[0]) if rest and rest[0].isdigit() else tuning.denial_ttl
-            idle = "the shortest time is the answer's own" if rest[1:] else ""
-            return replace(tuning, denial_size=int(size), denial_ttl=ttl), idle
-        case ["prefetch", amount, *rest] if amount.isdigit():
-            share = rest[-1].removesuffix("%") if rest and rest[-1].endswith("%") else ""
-            part = int(share) / 100 if share.isdigit() else tuning.prefetch_share
-            gaps = [word for word in rest if not word.endswith("%")]
-            idle = "how far apart the questions came is not looked at" if gaps else ""
-            return replace(tuning, popular=int(amount), prefetch_share=part), idle
-        case ["serve_stale", *rest] if len(rest) <= 2:
-            time = seconds(rest[0]) if rest else tuning.stale
-            return replace(tuning, stale=time, stale_at_once=rest[1:] != ["verify"]), ""
+        case ["success", size, *times] if len(times) <= 2:
+            ttl, least = _times(times, tuning.ttl, tuning.least)
+            return replace(tuning, size=_number(size), ttl=ttl or tuning.ttl, least=least)
+        case ["denial", size, *times] if len(times) <= 2:
+            ttl, least = _times(times, tuning.denial_ttl, tuning.denial_least)
+            return replace(tuning, denial_size=_number(size), denial_ttl=ttl, denial_least=least)
+        case ["prefetch", amount, *rest] if len(rest) <= 2:
+            gap = seconds(rest[0]) if rest else tuning.gap
+            share = _share(rest[1]) if rest[1:] else tuning.prefetch_share
+            return replace(tuning, popular=_number(amount), gap=gap, prefetch_share=share)
+        case ["serve_stale", *rest] if rest[1:] in ([], ["immediate"], ["verify"]):
+            time = seconds(rest[0]) if rest else CACHE_DEFAULTS.stale
+            return replace(tuning, stale=time, stale_at_once=rest[1:] != ["verify"])
         case ["servfail", time]:
-            return replace(tuning, failure_ttl=min(seconds(time), 300.0)), ""
-        case ["disable", "denial"] | ["disable", "denial", "."]:
-            return replace(tuning, denial_size=0), ""
+            if seconds(time) > _LONGEST_FAILURE:
+                raise ValueError(f"{time}: failures are remembered for 5m at most")
+            return replace(tuning, failure_ttl=seconds(time))
+        case ["disable", "success", *zones]:
+            return replace(tuning, unkept=(*tuning.unkept, *(_zones(zones) or _ROOT)))
+        case ["disable", "denial", *zones]:
+            return replace(tuning, denial_unkept=(*tuning.denial_unkept, *(_zones(zones) or _ROOT)))
         case ["keepttl"]:
-            return replace(tuning, keep_ttl=True), ""
+            return replace(tuning, keep_ttl=True)
     raise ValueError(f"{' '.join(words)!r} in a cache block is not understood")
 
 
-def tune_forward(tuning: ForwardTuning, words: Sequence[str]) -> tuple[ForwardTuning, str]:
-    """`tuning` with one line of a `forward` block, and why that has no effect ("" when it has).
-
-    Raises ValueError for a line that is not understood.
-    """
+def tune_forward(tuning: ForwardTuning, words: Sequence[str]) -> ForwardTuning:
+    """`tuning` with one line of a `forward` block. Raises ValueError for a line that cannot be kept."""
     match words:
-        case ["max_concurrent", number] if number.isdigit():
-            return replace(tuning, max_concurrent=int(number)), ""
-        case ["max_fails", number] if number.isdigit():
-            return replace(tuning, max_fails=int(number)), ""
-        case ["health_check", time]:
-            return replace(tuning, probe=seconds(time) or tuning.probe), ""
-        case ["health_check", time, "domain", name]:
-            return replace(tuning, probe=seconds(time) or tuning.probe, probe_name=name), ""
-        case ["health_check", time, "no_rec", *rest]:
-            return tune_forward(tuning, ["health_check", time, *rest])[0], "probes always ask for recursion"
+        case ["policy", policy] if policy in POLICIES:
+            return replace(tuning, policy=policy)
+        case ["max_concurrent", number]:
+            return replace(tuning, max_concurrent=_number(number))
+        case ["max_fails", number]:
+            return replace(tuning, max_fails=_number(number))
+        case ["max_connect_attempts", number]:
+            return replace(tuning, tries=_number(number) or FORWARD_DEFAULTS.tries)
+        case ["health_check", time, *rest]:
+            return _tune_probe(replace(tuning, probe=seconds(time) or tuning.probe), rest)
         case ["except", name, *more]:
-            names = tuple(text.rstrip(".").lower() for text in (name, *more))
-            return replace(tuning, excepted=(*tuning.excepted, *names)), ""
+            return replace(tuning, excepted=(*tuning.excepted, *_zones((name, *more))))
+        case ["failover", rcode, *more]:
+            return replace(tuning, failover=tuple(_rcode(text) for text in (rcode, *more)))
+        case ["failfast_all_unhealthy_upstreams"]:
+            return replace(tuning, give_up=True)
         case ["force_tcp"]:
-            return replace(tuning, force_tcp=True), ""
+            return replace(tuning, force_tcp=True)
+    _check_kept(words)
+    return tuning
+
+
+def _check_kept(words: Sequence[str]) -> None:
+    """Let words pass that are kept whatever they say: UDP is preferred, and no connection is used twice."""
+    match words:
         case ["prefer_udp"]:
-            return tuning, ""  # as always
+            return
         case ["expire", time]:
             seconds(time)
-            return tuning, "each question has a socket of its own, none is kept"
-        case ["failover", *_]:
-            return tuning, "SERVFAIL, REFUSED, NOTIMP and FORMERR always go on to the next upstream"
-    raise ValueError(f"{' '.join(words)!r} in a forward block is not understood")
+        case ["max_idle_conns", number]:
+            _number(number)
+        case _:
+            raise ValueError(f"{' '.join(words)!r} in a forward block is not understood")
+
+
+def _tune_probe(tuning: ForwardTuning, words: Sequence[str]) -> ForwardTuning:
+    match words:
+        case []:
+            return tuning
+        case ["no_rec", *rest]:
+            return _tune_probe(replace(tuning, probe_recursive=False), rest)
+        case ["domain", name, *rest]:
+            return _tune_probe(replace(tuning, probe_name=zone(name)), rest)
+    raise ValueError(f"{words[0]!r} in a health check is not understood")
+
+
+def _times(texts: Sequence[str], most: int | None, least: int) -> tuple[int | None, int]:
+    """The longest and the shortest time, where they are given."""
+    if texts and not _number(texts[0]):
+        raise ValueError("the longest time cannot be 0")
+    return _number(texts[0]) if texts else most, _number(texts[1]) if texts[1:] else least
+
+
+def _share(text: str) -> float:
+    digits = text.removesuffix("%")
+    if digits == text or not digits.isdigit() or not 10 <= int(digits) <= 90:
+        raise ValueError(f"{text!r} is no share between 10% and 90%")
+    return int(digits) / 100
+
+
+def _rcode(text: str) -> int:
+    if text.upper() not in Rcode.__members__ or text.upper() == "NOERROR":
+        raise ValueError(f"{text!r} is no response code to turn away from")
+    return int(Rcode[text.upper()])
+
+
+def _number(text: str) -> int:
+    if not text.isdigit():
+        raise ValueError(f"{text!r} is no number")
+    return int(text)
+
+
+def _zones(texts: Sequence[str]) -> tuple[str, ...]:
+    return tuple(zone(text) for text in texts)
+
+
+def zone(text: str) -> str:
+    """A zone's name as options hold it: lower-case, without the closing dot; a network's is its reverse zone.
+
+    Raises ValueError.
+    """
+    if "/" in text:
+        network = ip_network(text)
+        width = 8 if network.version == 4 else 4
+        if network.prefixlen % width:
+            raise ValueError(f"{text}: a network whose length is a multiple of {width} is expected")
+        unset = (network.max_prefixlen - network.prefixlen) // width
+        return network.network_address.reverse_pointer.split(".", unset)[unset]
+    name_from_text(text)
+    return text.rstrip(".").lower() or "."

@@ -247,9 +247,9 @@ def encode_record(owner: bytes, type_: int, ttl: int, rdata: bytes) -> bytes:
     return owner + _FIXED.pack(type_, IN, ttl, len(rdata)) + rdata
 
 
-def encode_query(identifier: int, name: bytes, qtype: int, *, dnssec_ok: bool = False) -> bytes:
-    """A recursive query of one question with EDNS, as sent to an upstream."""
-    header = _HEADER.pack(identifier, FLAG_RD, 1, 0, 0, 1)
+def encode_query(identifier: int, name: bytes, qtype: int, *, dnssec_ok: bool = False, recursive: bool = True) -> bytes:
+    """A query of one question with EDNS, as sent to an upstream; `recursive` has it do the work."""
+    header = _HEADER.pack(identifier, FLAG_RD if recursive else 0, 1, 0, 0, 1)
     return header + name + _PAIR.pack(qtype, IN) + opt_record(flags=EDNS_DO if dnssec_ok else 0)
 
 

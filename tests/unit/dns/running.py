@@ -91,5 +91,8 @@ async def running(api: LocalTransport, *, wait: bool = True, **more: Any) -> Asy
 
 
 def children() -> set[int]:
-    tasks = Path("/proc/self/task").iterdir()
-    return {int(pid) for task in tasks for pid in (task / "children").read_text().split()}
+    found: set[int] = set()
+    for thread in Path("/proc/self/task").iterdir():
+        with suppress(FileNotFoundError):  # a thread that has ended since
+            found |= set(map(int, (thread / "children").read_text().split()))
+    return found

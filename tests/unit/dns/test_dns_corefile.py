@@ -7,7 +7,8 @@ import pytest
 from kubesvc.dns.corefile import CorefileError, parse_corefile, read_corefile
 from kubesvc.dns.options import DnsOptions, HostsOptions
 from kubesvc.dns.rewrite import Rewrite
-from kubesvc.dns.tuning import CacheTuning, ForwardTuning
+from kubesvc.dns.tuning import NO_CACHE, CacheTuning, ForwardTuning
+from kubesvc.dns.wire import Rcode
 
 KUBEADM = """
 .:53 {
@@ -61,6 +62,9 @@ import custom/*.server
 """
 
 
+CACHED = CacheTuning(ttl=30, unkept=("cluster.local",), denial_unkept=("cluster.local",))
+
+
 def parse(text: str) -> DnsOptions:
     return parse_corefile(text, DnsOptions())
 
@@ -72,7 +76,8 @@ def test_kubeadms_file() -> None:
         pods="insecure",
         upstreams=("/etc/resolv.conf",),
         lameduck=5.0,
-        cache_ttl=30,
+        cache=CACHED,
+        caches=((".", CACHED),),
         reload=30.0,
         reload_jitter=15.0,
         forward=((".", ForwardTuning(max_concurrent=1000)),),
@@ -105,7 +110,7 @@ def test_stub_domains_in_either_form() -> None:
 def test_what_is_left_out_is_off() -> None:
     options = parse(".:5353 {\n kubernetes k8s.example\n}\n")
     assert (options.port, options.domain, options.pods) == (5353, "k8s.example", "disabled")
-    assert (options.health_port, options.ready_port, options.metrics_port, options.cache_size) == (0, 0, 0, 0)
+    assert (options.health_port, options.ready_port, options.metrics_port, options.cache) == (0, 0, 0, NO_CACHE)
     assert options.upstreams == ()
 
 
@@ -133,69 +138,110 @@ def test_comments_ports_and_addresses() -> None:
 
 
 TUNED = """
-.:53 {
-    forward corp.example 10.0.0.1 {
+corp.example:53 {
+    forward . 10.0.0.1 10.0.0.4 {
         force_tcp
         expire 10s
+        max_idle_conns 5
+        policy sequential
+        failover NXDOMAIN servfail
     }
+}
+.:53 {
     forward . 10.0.0.2 {
         max_fails 0
-        health_check 5s no_rec domain probe.example
+        health_check 1m30s no_rec domain probe.example
         max_concurrent 100
-        except a.example b.example.
+        max_connect_attempts 1
+        except a.example b.example. 10.1.0.0/16
         prefer_udp
-        failover NXDOMAIN
+        policy round_robin
+        failfast_all_unhealthy_upstreams
     }
-    cache 300 {
+    cache 300 example {
         success 500 60 10
-        denial 100 20
-        prefetch 5 1m 20%
-        serve_stale 30m
+        denial 100 20 5
+        prefetch 5 2m 20%
+        serve_stale 30m verify
         servfail 1s
         keepttl
         disable success other.example
+        disable denial
     }
 }
 """
 
 
-def test_words_that_tune_cache_and_upstreams_and_words_that_have_no_effect() -> None:
+def test_words_that_tune_cache_and_upstreams() -> None:
     warnings: list[tuple[str, str]] = []
     options = parse_corefile(TUNED, DnsOptions(), warn=lambda place, reason: warnings.append((place, reason)))
-    assert options.forward == (
-        ("corp.example", ForwardTuning(force_tcp=True)),
-        (
-            ".",
-            ForwardTuning(
-                max_fails=0,
-                probe=5.0,
-                probe_name="probe.example",
-                max_concurrent=100,
-                excepted=("a.example", "b.example"),
-            ),
+    assert dict(options.forward) == {
+        "corp.example": ForwardTuning(
+            force_tcp=True, policy="sequential", failover=(Rcode.NXDOMAIN, Rcode.SERVFAIL)
         ),
-    )
-    assert (options.cache_size, options.cache_ttl) == (500, 60)
-    assert options.cache == CacheTuning(
-        denial_size=100, denial_ttl=20, popular=5, prefetch_share=0.2, stale=1800.0, stale_at_once=True,
-        failure_ttl=1.0, keep_ttl=True,
+        ".": ForwardTuning(
+            max_fails=0, probe=90.0, probe_name="probe.example", probe_recursive=False, max_concurrent=100, tries=1,
+            excepted=("a.example", "b.example", "1.10.in-addr.arpa"), policy="round_robin", give_up=True,
+        ),
+    }  # fmt: skip
+    tuned = CacheTuning(
+        zones=("example",), size=500, ttl=60, least=10, denial_size=100, denial_ttl=20, denial_least=5, popular=5,
+        gap=120.0, prefetch_share=0.2, stale=1800.0, stale_at_once=False, failure_ttl=1.0, keep_ttl=True,
+        unkept=("other.example",), denial_unkept=(".",),
     )  # fmt: skip
-    assert [place for place, _ in warnings] == [
-        "Corefile:5: expire",
-        "Corefile:9: health_check",
-        "Corefile:13: failover",
-        "Corefile:16: success",
-        "Corefile:18: prefetch",
-        "Corefile:22: disable",
-    ]
-    assert all(reason for _, reason in warnings)
+    assert dict(options.caches) == {"corp.example": NO_CACHE, ".": tuned}
+    assert warnings == []
 
 
-def test_the_cache_can_be_switched_off_for_one_kind() -> None:
-    options = parse(".:53 {\n cache {\n  disable success\n }\n}\n")
-    assert (options.cache_size, options.cache.denial_size) == (0, 9984)
-    options = parse(".:53 {\n cache {\n  disable denial\n }\n}\n")
-    assert (options.cache_size, options.cache.denial_size) == (9984, 0)
+def test_a_cache_is_for_what_its_block_forwards() -> None:
+    options = parse("a.example b.example {\n forward . 10.0.0.1\n cache 7\n}\n. {\n forward c.example 10.0.0.2\n}\n")
+    seven = CacheTuning(ttl=7)
+    assert dict(options.caches) == {"a.example": seven, "b.example": seven, "c.example": NO_CACHE}
+    assert options.cache == NO_CACHE
+
+
+def test_of_two_forwards_for_the_same_names_the_first_counts() -> None:
+    warnings: list[tuple[str, str]] = []
+    text = ".:53 {\n forward . 10.0.0.1\n forward . 10.0.0.2\n}\n"
+    options = parse_corefile(text, DnsOptions(), warn=lambda place, reason: warnings.append((place, reason)))
+    assert options.upstreams == ("10.0.0.1",)
+    assert [place for place, _ in warnings] == ["Corefile:3: forward"]
+
+
+def test_reverse_zones_can_be_written_as_networks() -> None:
+    options = parse(".:53 {\n forward 10.0.0.0/8 10.0.0.1\n forward fd00:1::/32 10.0.0.2\n}\n")
+    assert [zone for zone, _ in options.stub_domains] == ["10.in-addr.arpa", "1.0.0.0.0.0.d.f.ip6.arpa"]
+
+
+def test_reloads_are_spread_over_time() -> None:
+    times = {}
+    for text in ("reload", "reload 10s", "reload 60s 20s", "reload 10s 0s"):
+        options = parse(f". {{\n {text}\n}}\n")
+        times[text] = options.reload, options.reload_jitter
+    assert times == {
+        "reload": (30.0, 15.0), "reload 10s": (10.0, 5.0), "reload 60s 20s": (60.0, 20.0), "reload 10s 0s": (10.0, 0.0),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("path", sorted((Path(__file__).parent / "data" / "corefiles").iterdir()), ids=lambda p: p.name)
+def test_files_that_distributions_ship_are_followed_whole(path: Path) -> None:
+    def refuse_warnings(place: str, reason: str) -> None:
+        raise AssertionError(f"{place}: {reason}")
+
+    options = read_corefile(path, DnsOptions(), warn=refuse_warnings)
+    assert (options.domain, options.pods, options.port) == ("cluster.local", "insecure", 53)
+    assert options.upstreams == ("/etc/resolv.conf",)
+
+
+def test_what_an_import_says_wrong_is_named_by_its_own_file(tmp_path: Path) -> None:
+    (tmp_path / "custom").mkdir()
+    (tmp_path / "custom" / "a.override").write_text("log\ndnssec\n")
+    (tmp_path / "Corefile").write_text(".:53 {\n import custom/*.override\n}\n")
+    with pytest.raises(CorefileError, match=r"custom/a\.override:2: dnssec: unknown directive"):
+        read_corefile(tmp_path / "Corefile", DnsOptions())
+    (tmp_path / "custom" / "a.override").write_text("import custom/*.override\n")
+    with pytest.raises(CorefileError, match=r"a\.override:1: import: 8 files within one another"):
+        read_corefile(tmp_path / "Corefile", DnsOptions())
 
 
 @pytest.mark.parametrize(
@@ -210,6 +256,22 @@ def test_the_cache_can_be_switched_off_for_one_kind() -> None:
         (".:53 {\n forward . tls://9.9.9.9\n}\n", "Corefile:2: forward: tls://9.9.9.9: only plain DNS"),
         (".:53 {\n forward . 9.9.9.9 {\n  except\n }\n}\n", "Corefile:3: except: "),
         (".:53 {\n forward . 9.9.9.9 {\n  tls\n }\n}\n", "Corefile:3: tls: "),
+        (".:53 {\n forward . 9.9.9.9 {\n  next NXDOMAIN\n }\n}\n", "Corefile:3: next: "),
+        (".:53 {\n forward . 9.9.9.9 {\n  policy best\n }\n}\n", "Corefile:3: policy: 'policy best'"),
+        (".:53 {\n forward . 9.9.9.9 {\n  expire never\n }\n}\n", "Corefile:3: expire: 'never' is no duration"),
+        (".:53 {\n forward . 9.9.9.9 {\n  failover NOERROR\n }\n}\n", "Corefile:3: failover: 'NOERROR' is no"),
+        (".:53 {\n forward . 9.9.9.9 {\n  max_concurrent many\n }\n}\n", "Corefile:3: max_concurrent: 'many' is no"),
+        (".:53 {\n forward . 9.9.9.9 {\n  health_check 1s rec\n }\n}\n", "Corefile:3: health_check: 'rec' in a"),
+        (".:53 {\n forward . dns.example\n}\n", "Corefile:2: forward: upstream 'dns.example': 'dns.example' is no"),
+        (".:53 {\n forward 10.0.0.0/9 9.9.9.9\n}\n", "Corefile:2: forward: 10.0.0.0/9: a network whose length"),
+        (".:53 {\n forward ." + " 9.9.9.9" * 16 + "\n}\n", "Corefile:2: forward: 15 servers at most, 16"),
+        (".:53 {\n cache 0\n}\n", "Corefile:2: cache: the longest time cannot be 0"),
+        (".:53 {\n cache {\n  success many\n }\n}\n", "Corefile:3: success: 'many' is no number"),
+        (".:53 {\n cache {\n  denial 9 0\n }\n}\n", "Corefile:3: denial: the longest time cannot be 0"),
+        (".:53 {\n cache {\n  prefetch 5 1m 95%\n }\n}\n", "Corefile:3: prefetch: '95%' is no share"),
+        (".:53 {\n cache {\n  prefetch 5 1m 20\n }\n}\n", "Corefile:3: prefetch: '20' is no share"),
+        (".:53 {\n cache {\n  servfail 6m\n }\n}\n", "Corefile:3: servfail: 6m: failures"),
+        (".:53 {\n cache {\n  serve_stale 1h later\n }\n}\n", "Corefile:3: serve_stale: 'serve_stale 1h later'"),
         (".:53 {\n forward . 9.9.9.9 {\n  health_check often\n }\n}\n", "Corefile:3: health_check: 'often' is no"),
         (".:53 {\n cache {\n  serve_stale long\n }\n}\n", "Corefile:3: serve_stale: 'long' is no duration"),
         (".:53 {\n health {\n  lameduck five\n }\n}\n", "Corefile:3: lameduck: 'five' is no duration"),

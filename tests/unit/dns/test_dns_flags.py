@@ -68,6 +68,6 @@ def test_every_flag_says_what_it_is_for() -> None:
     parser = argparse.ArgumentParser()
     add_arguments(parser)
     assert all(action.help for action in parser._actions)
-    assert {"cache", "cache_ttl", "forward", "rewrites", "reload", "reload_jitter", "ns_name"} >= {
+    assert {"cache", "caches", "forward", "rewrites", "reload", "reload_jitter", "ns_name"} >= {
         f.name for f in fields(DnsOptions)
     } - {{"upstream": "upstreams", "stub_domain": "stub_domains"}.get(a.dest, a.dest) for a in parser._actions}

@@ -8,6 +8,7 @@ from typing import Any
 
 import dns.flags
 import dns.message
+import dns.rdatatype
 import dns.rrset
 import pytest
 
@@ -15,9 +16,11 @@ from kubesvc.dns import records, wire
 from kubesvc.dns.answers import AskByTcp, Resolution, read_answer
 from kubesvc.dns.cache import Cache
 from kubesvc.dns.forward import Forwarding
-from kubesvc.dns.routes import Route, Routes
+from kubesvc.dns.nameservers import Upstream, parse_resolv_conf, parse_upstream, read_upstreams
+from kubesvc.dns.options import DnsOptions
+from kubesvc.dns.routes import Route, Routes, routes_of
 from kubesvc.dns.tuning import CacheTuning, ForwardTuning
-from kubesvc.dns.upstream import Upstream, UpstreamFailed, exchange, parse_resolv_conf, parse_upstream, read_upstreams
+from kubesvc.dns.upstream import UpstreamFailed, exchange
 from kubesvc.dns.wire import BadMessage, Rcode, Type
 from kubesvc.testing.clock import VirtualClock
 
@@ -159,7 +162,7 @@ def test_broken_answers_are_bad_messages() -> None:
         read_answer(head[:2] + b"\x83" + head[3:], identifier=7, question=question, by_udp=True)
 
 
-ROUTE = Route(".", (A, B), "sequential", ForwardTuning(), 100, 3600, CacheTuning())
+ROUTE = Route(".", (A, B), "sequential", ForwardTuning(), CacheTuning())
 
 
 # Several upstreams, and the cache between
@@ -171,11 +174,13 @@ class Asked:
     def __init__(self, **says: Resolution | None) -> None:
         self.says = {A: says.get("a"), B: says.get("b")}
         self.calls: list[Upstream] = []
+        self.hows: list[dict[str, Any]] = []
         self.gate: asyncio.Event | None = None
         self.hangs: set[Upstream] = set()
 
-    async def __call__(self, upstream: Upstream, name: bytes, qtype: int, **_: Any) -> Resolution:
+    async def __call__(self, upstream: Upstream, name: bytes, qtype: int, **how: Any) -> Resolution:
         self.calls.append(upstream)
+        self.hows.append(how)
         if self.gate is not None:
             await self.gate.wait()
         if upstream in self.hangs:
@@ -191,7 +196,7 @@ FAILED = Resolution(Rcode.SERVFAIL)
 
 
 def forwarding(asked: Asked, *, size: int = 100, policy: str = "sequential", **more: Any) -> Forwarding:
-    return Forwarding([A, B], Cache(size=size), policy=policy, ask=asked, **more)
+    return Forwarding([A, B], Cache(CacheTuning(size=size)), policy=policy, ask=asked, **more)
 
 
 async def test_a_dead_upstream_is_passed_over_and_then_left_out() -> None:
@@ -279,6 +284,87 @@ async def test_with_no_bound_on_failures_no_upstream_is_left_out() -> None:
     for _ in range(4):
         await forward.resolve(NAME, Type.A)
     assert asked.calls == [A, B] * 4
+
+
+async def test_the_codes_to_turn_away_from_can_be_named() -> None:
+    missing = Resolution(Rcode.NXDOMAIN)
+    asked = Asked(a=missing, b=GOOD)
+    assert await forwarding(asked, tuning=ForwardTuning(failover=(Rcode.NXDOMAIN,))).resolve(NAME, Type.A) == GOOD
+    # What is not named is an answer, and the last word counts when all have spoken.
+    asked = Asked(a=FAILED, b=GOOD)
+    assert await forwarding(asked, tuning=ForwardTuning(failover=(Rcode.NXDOMAIN,))).resolve(NAME, Type.A) == FAILED
+    asked = Asked(a=missing, b=missing)
+    assert await forwarding(asked, tuning=ForwardTuning(failover=(Rcode.NXDOMAIN,))).resolve(NAME, Type.A) == missing
+    assert asked.calls == [A, B]
+
+
+async def test_tries_are_bounded() -> None:
+    asked = Asked(b=GOOD)
+    assert (await forwarding(asked, tuning=ForwardTuning(tries=1)).resolve(NAME, Type.A)).rcode == Rcode.SERVFAIL
+    assert asked.calls == [A]
+
+
+async def test_with_every_upstream_out_nobody_needs_to_be_tried() -> None:
+    asked = Asked()
+    forward = forwarding(asked, size=0, tuning=ForwardTuning(give_up=True))
+    for _ in range(4):
+        assert (await forward.resolve(NAME, Type.A)).rcode == Rcode.SERVFAIL
+    assert len(asked.calls) == 4
+    assert forward.counts().health_broken == 2
+
+
+@pytest.mark.parametrize("recursive", [True, False])
+async def test_probes_ask_about_the_name_and_in_the_way_they_are_told(recursive: bool) -> None:
+    probed: list[dns.message.Message] = []
+
+    def answer(query: dns.message.Message) -> list[bytes]:
+        if query.question[0].rdtype == dns.rdatatype.NS:
+            probed.append(query)
+        return [answer_to(query).to_wire()] if probed else []
+
+    async with fake(answer) as (_, upstream):
+        tuning = ForwardTuning(max_fails=1, probe=0.001, probe_name="probe.example", probe_recursive=recursive)
+        forward = Forwarding([upstream], Cache(CacheTuning()), tuning=tuning)
+        forward._health[0].failures = 1
+        running = asyncio.create_task(forward.run())
+        async with asyncio.timeout(20):
+            while not forward._health[0].is_up or not probed:
+                await asyncio.sleep(0.001)
+        running.cancel()
+    assert {str(query.question[0].name).lower() for query in probed} == {"probe.example."}
+    assert {bool(query.flags & dns.flags.RD) for query in probed} == {recursive}
+
+
+async def test_each_zone_has_a_policy_of_its_own() -> None:
+    options = DnsOptions(
+        upstreams=("192.0.2.1",), stub_domains=(("a.example", ("192.0.2.2",)), ("b.example", ("192.0.2.3",))),
+        policy="round_robin", forward=(("a.example", ForwardTuning(policy="sequential")),),
+    )  # fmt: skip
+    assert {route.zone: route.policy for route in routes_of(options)} == {
+        "a.example": "sequential", "b.example": "round_robin", ".": "round_robin",
+    }  # fmt: skip
+
+
+async def test_a_route_that_stays_keeps_its_cache_and_one_that_goes_ends_what_it_began() -> None:
+    stays, goes = Route("example.com", (A,), "random", ForwardTuning(), CacheTuning()), ROUTE
+    asked, slow = Asked(a=GOOD), Asked(a=GOOD)
+    before = Routes({stays: forwarding(asked), goes: forwarding(slow)})
+    await before.resolve(NAME, Type.A)
+    slow.gate = asyncio.Event()
+    waiting = asyncio.create_task(before.resolve(wire.name_from_text("example.org"), Type.A))
+    await asyncio.sleep(0)
+    after = before.followed_by([stays])
+    assert await after.resolve(NAME, Type.A) == GOOD
+    assert asked.calls == [A]
+    ending = asyncio.create_task(before.retire(after))
+    await asyncio.sleep(0)
+    assert not ending.done()
+    slow.gate.set()
+    assert await waiting == GOOD
+    await ending
+    counts = after.counts(0)
+    assert counts is not None
+    assert (counts.cache_entries, counts.cache_hits, counts.cache_misses) == (1, 1, 2)
 
 
 async def test_excepted_names_are_not_asked_about() -> None:
