@@ -89,6 +89,11 @@ def _slices(fields: tuple[Field, ...]) -> list[tuple[Field, slice]]:
     return found
 
 
+def unpack_fields(fields: tuple[Field, ...], raw: bytes) -> Items:
+    """A key in the kernel's form as items."""
+    return _unpack(_slices(fields), raw)
+
+
 class ElementCodec:
     """One set's elements; `head` is what every message about the set begins with."""
 

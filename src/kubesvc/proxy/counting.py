@@ -9,8 +9,6 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Generic, TypeVar
 
 from kubesvc.aio.clock import Clock
-from kubesvc.observe import log
-from kubesvc.proxy.backend import BackendError
 from kubesvc.proxy.live import Counts
 from kubesvc.proxy.model import PortPlan, ServicePortName, Target
 
@@ -20,8 +18,6 @@ SHARE = 20
 
 Read = Callable[[Mapping[ServicePortName, PortPlan]], Counts]
 K = TypeVar("K", bound=Hashable)
-
-_log = log("proxy")
 
 
 class Totals(Generic[K]):
@@ -41,27 +37,35 @@ class Totals(Generic[K]):
 
 
 class ConnectionCounts:
-    """One family's counts; `read` looks into the kernel and may take its time: it runs in a thread."""
+    """One family's counts; `read` looks into the kernel."""
 
-    def __init__(self, read: Read, plans: Mapping[ServicePortName, PortPlan], clock: Clock) -> None:
+    def __init__(self, read: Read) -> None:
         self.services: Totals[ServicePortName] = Totals()
         self.endpoints: Totals[tuple[ServicePortName, Target]] = Totals()
-        self._read, self._plans, self._clock = read, plans, clock
+        self._read = read
+
+    def look(self, plans: Mapping[ServicePortName, PortPlan]) -> None:
+        """Take in the counters of these ports. Raises BackendError."""
+        found = self._read(plans)
+        self.services.update(found.services)
+        self.endpoints.update(found.endpoints)
+
+
+class Pace:
+    """Lets looks happen in a thread, one at a time and not too often."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._not_before = float("-inf")
 
-    async def refresh(self) -> None:
-        """Look again, unless the last look was a moment ago; trouble leaves the counts as they were."""
+    async def run(self, look: Callable[[], None]) -> None:
+        """Look, unless the last look was a moment ago or is not over."""
         began = self._clock.monotonic()
         if began < self._not_before:
             return
         self._not_before = float("inf")
         try:
-            found = await asyncio.to_thread(self._read, dict(self._plans))
-        except BackendError as err:
-            _log.debug("counters not read", reason=err)
-        else:
-            self.services.update(found.services)
-            self.endpoints.update(found.endpoints)
+            await asyncio.to_thread(look)
         finally:
             ended = self._clock.monotonic()
             self._not_before = ended + max(LEAST_SECONDS, SHARE * (ended - began))

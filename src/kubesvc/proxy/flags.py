@@ -98,6 +98,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="/metrics and /proxyMode; empty: none",
     )
     switch(parser, "--endpoint-metrics", "count connections per endpoint in /metrics too, one series for each")
+    switch(
+        parser,
+        "--traffic-bytes",
+        "count bytes in /metrics too, per endpoint with --endpoint-metrics; uses nftables in every mode",
+    )
     switch(parser, "--cleanup", "remove every rule of every mode, and exit")
     add_upstream_arguments(parser)
 
@@ -122,6 +127,7 @@ def options_from(args: argparse.Namespace) -> ProxyOptions:
         healthz_bind=with_port(args.healthz_bind_address, HEALTHZ_PORT),
         metrics_bind=with_port(args.metrics_bind_address, METRICS_PORT),
         endpoint_metrics=args.endpoint_metrics,
+        traffic_bytes=args.traffic_bytes,
         cleanup=args.cleanup,
     )
     options = with_upstream_flags(options, args)

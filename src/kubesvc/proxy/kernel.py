@@ -6,10 +6,12 @@ from functools import partial
 from ipaddress import ip_interface
 from pathlib import Path
 
+from kubesvc.aio.clock import Clock
 from kubesvc.linux.netlink import RouteSocket
 from kubesvc.observe import log
 from kubesvc.proxy.backend import Backend, BackendError
-from kubesvc.proxy.counting import Read
+from kubesvc.proxy.counters_page import FamilyCounters, Plans
+from kubesvc.proxy.counting import ConnectionCounts, Read
 from kubesvc.proxy.iptables.backend import open_iptables, remove_chains
 from kubesvc.proxy.iptables.live import read_counts as iptables_counts
 from kubesvc.proxy.model import Family
@@ -17,6 +19,7 @@ from kubesvc.proxy.nftables.backend import NftablesBackend, remove_tables
 from kubesvc.proxy.nftables.live import read_counts as nftables_counts
 from kubesvc.proxy.options import Mode, ProxyOptions
 from kubesvc.proxy.rules import RuleSettings, loopback_node_ports
+from kubesvc.proxy.traffic_table import TrafficCounts, TrafficTable, remove_traffic_tables
 
 MOST_FLOWS = 1 << 20
 """A machine of many cores needs no more than this; each flow takes memory. A floor of its own may say more."""
@@ -39,7 +42,16 @@ def open_backend(options: ProxyOptions, settings: RuleSettings) -> Backend:
     return NftablesBackend(settings)
 
 
-def counter_reader(options: ProxyOptions, family: Family) -> Read:
+def counters_of(options: ProxyOptions, family: Family, plans: Plans, clock: Clock) -> FamilyCounters:
+    """What the kernel counts in one family, for metrics."""
+    traffic = None
+    if options.traffic_bytes:
+        table = TrafficTable(family, endpoints=options.endpoint_metrics)
+        traffic = TrafficCounts(table, local_addresses, clock)
+    return FamilyCounters(plans, ConnectionCounts(_reader(options, family)), traffic)
+
+
+def _reader(options: ProxyOptions, family: Family) -> Read:
     """What reads the chosen mode's counters; endpoints' only where they are asked for."""
     if options.mode == Mode.IPTABLES:
         return partial(iptables_counts, family)
@@ -48,7 +60,8 @@ def counter_reader(options: ProxyOptions, family: Family) -> Read:
 
 def remove_rules() -> list[str]:
     """Remove every trace of every mode; what was removed. Raises BackendError where that is not permitted."""
-    return [*(f"nftables {family}" for family in remove_tables()), *remove_chains()]
+    traffic = [f"traffic counters {family}" for family in remove_traffic_tables()]
+    return [*(f"nftables {family}" for family in remove_tables()), *remove_chains(), *traffic]
 
 
 def remove_other_modes(mode: Mode) -> None:
@@ -67,6 +80,19 @@ def _remove(mode: Mode) -> list[str]:
     except BackendError as err:
         _log.debug("nothing removed", mode=mode, reason=err)
         return []
+
+
+def prepare_traffic(options: ProxyOptions) -> None:
+    """Make the tables that count bytes, or remove what an earlier start left; raises BackendError."""
+    if options.traffic_bytes:
+        for family in supported_families():
+            TrafficTable(family, endpoints=options.endpoint_metrics).ensure()
+        return
+    try:
+        for removed in remove_traffic_tables():
+            _log.info("removed traffic counters", family=removed)
+    except BackendError as err:
+        _log.debug("traffic counters not removed", reason=err)
 
 
 def prepare_kernel(options: ProxyOptions) -> None:

@@ -6,6 +6,7 @@ from kubesvc.observe import Registry
 from kubesvc.proxy.backend import SyncReport
 from kubesvc.proxy.iptables.names import destination
 from kubesvc.proxy.model import ServicePortName, Target
+from kubesvc.proxy.traffic import EndpointBytes, ServiceBytes
 
 _SYNC_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 _PROGRAMMING_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
@@ -79,15 +80,6 @@ class ProxyMetrics:
         )
         self.healthz = counter("kubeproxy_proxy_healthz_total", "Answers of /healthz.", ("code",))
         self.livez = counter("kubeproxy_proxy_livez_total", "Answers of /livez.", ("code",))
-        port = ("namespace", "service", "port", "protocol")
-        self.service_connections = counter(
-            "kubesvc_proxy_service_connections_total", "Connections to a service port that this node saw begin.", port
-        )
-        self.endpoint_connections = counter(
-            "kubesvc_proxy_endpoint_connections_total",
-            "Connections that this node sent to an endpoint.",
-            (*port, "endpoint"),
-        )
         self.writes = counter("kubesvc_proxy_kernel_writes_total", "Kernel objects written or deleted.", family)
         self.refused = gauge("kubesvc_proxy_refused_ports", "Service ports left out of the rules.", family)
         self.repairs = counter("kubesvc_proxy_repairs_total", "Times somebody else's change was undone.", family)
@@ -117,11 +109,43 @@ class ProxyMetrics:
             self.service_pending.set(services, family)
             self.endpoint_pending.set(endpoints, family)
 
-    def connections(
-        self, services: Mapping[ServicePortName, int], endpoints: Mapping[tuple[ServicePortName, Target], int]
-    ) -> None:
+
+class CounterMetrics:
+    """What the kernel counts, in a registry of its own: it may be large, and is written down in a thread."""
+
+    def __init__(self) -> None:
+        self.registry = Registry()
+        counter = self.registry.counter
+        port = ("namespace", "service", "port", "protocol")
+        self._service_connections = counter(
+            "kubesvc_proxy_service_connections_total", "Connections to a service port that this node saw begin.", port
+        )
+        self._endpoint_connections = counter(
+            "kubesvc_proxy_endpoint_connections_total",
+            "Connections that this node sent to an endpoint.",
+            (*port, "endpoint"),
+        )
+        self._service_bytes = counter(
+            "kubesvc_proxy_service_bytes_total",
+            "Bytes of IP packets that this node carried for a service port, by direction.",
+            (*port, "direction"),
+        )
+        self._endpoint_bytes = counter(
+            "kubesvc_proxy_endpoint_bytes_total",
+            "Bytes of IP packets that this node carried between a service port and an endpoint, by direction.",
+            (*port, "endpoint", "direction"),
+        )
+
+    def set_services(self, connections: Mapping[ServicePortName, int], traffic: ServiceBytes) -> None:
         """Show these counts instead of the last ones."""
-        self.service_connections.values = {tuple(name): number for name, number in services.items()}
-        self.endpoint_connections.values = {
-            (*name, destination(target)): number for (name, target), number in endpoints.items()
+        self._service_connections.values = {tuple(name): number for name, number in connections.items()}
+        self._service_bytes.values = {(*name, way): number for (name, way), number in traffic.items()}
+
+    def set_endpoints(self, connections: Mapping[tuple[ServicePortName, Target], int], traffic: EndpointBytes) -> None:
+        """The same per endpoint."""
+        self._endpoint_connections.values = {
+            (*name, destination(target)): number for (name, target), number in connections.items()
+        }
+        self._endpoint_bytes.values = {
+            (*name, destination(target), way): number for (name, target, way), number in traffic.items()
         }

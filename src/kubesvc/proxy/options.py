@@ -60,6 +60,7 @@ class ProxyOptions:
     udp_stream_seconds: int = 0
     oom_score_adj: int | None = None
     endpoint_metrics: bool = False
+    traffic_bytes: bool = False
     cleanup: bool = False
     init_only: bool = False
     master: str = ""

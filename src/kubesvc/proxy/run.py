@@ -19,16 +19,17 @@ from kubesvc.linux.conntrack import ConntrackSocket
 from kubesvc.observe import log
 from kubesvc.proxy.backend import Backend
 from kubesvc.proxy.configz import configz
-from kubesvc.proxy.counting import ConnectionCounts, add_up
+from kubesvc.proxy.counters_page import CountersPage
 from kubesvc.proxy.early import serve_critical
 from kubesvc.proxy.endpoints import LABEL_HEADLESS
 from kubesvc.proxy.family import FamilyProxy
 from kubesvc.proxy.health import JSON, Answer, Health
 from kubesvc.proxy.kernel import (
-    counter_reader,
+    counters_of,
     local_addresses,
     open_backend,
     prepare_kernel,
+    prepare_traffic,
     remove_other_modes,
     remove_rules,
     supported_families,
@@ -82,6 +83,7 @@ async def run_with_client(options: ProxyOptions, client: Client) -> None:
         stack.enter_context(rare_collections())
         remove_other_modes(Mode(options.mode))
         prepare_kernel(options)
+        prepare_traffic(options)
         backends: list[Backend] = []
         families = []
         for family in supported_families():
@@ -100,9 +102,8 @@ class _Daemon:
 
     def __init__(self, options: ProxyOptions, client: Client, families: list[FamilyProxy], clock: SystemClock) -> None:
         self._options, self._client, self._families, self._clock = options, client, families, clock
-        self._counts = [
-            ConnectionCounts(counter_reader(options, each.tracker.family), each.plans, clock) for each in families
-        ]
+        counted = [counters_of(options, each.tracker.family, each.plans, clock) for each in families]
+        self._counters = CountersPage(counted, clock, endpoints=options.endpoint_metrics)
         self._node: views.Node | None = None
         self._ranges = ServiceRanges(client, clock, self._ranges_changed)
         self._health = Health(patience=2 * options.sync_period)
@@ -237,14 +238,9 @@ class _Daemon:
         return answer
 
     async def _render(self) -> Answer:
-        for counts in self._counts:
-            await counts.refresh()
-        self._metrics.connections(
-            add_up(each.services.values for each in self._counts),
-            add_up(each.endpoints.values for each in self._counts) if self._options.endpoint_metrics else {},
-        )
+        counted = await self._counters.text()
         self._proxier.note_pending()
-        return 200, METRICS, self._metrics.registry.render()
+        return 200, METRICS, self._metrics.registry.render() + counted
 
     def _mode(self) -> Answer:
         return 200, TEXT, str(Mode(self._options.mode)).encode()

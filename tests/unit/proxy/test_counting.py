@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 
 from kubesvc.proxy.backend import BackendError
+from kubesvc.proxy.counters_page import CountersPage, FamilyCounters
 from kubesvc.proxy.counting import LEAST_SECONDS, ConnectionCounts, Totals, add_up
 from kubesvc.proxy.live import Counts
 from kubesvc.proxy.model import PortPlan, ServicePortName
 from kubesvc.testing.clock import VirtualClock
 
 WEB = ServicePortName("default", "web", "", "TCP")
+LINE = 'kubesvc_proxy_service_connections_total{namespace="default",service="web",port="",protocol="TCP"}'
 
 
 def test_a_counter_that_begins_anew_takes_nothing_away() -> None:
@@ -39,20 +41,28 @@ async def test_the_kernel_is_not_asked_more_often_than_it_may() -> None:
         looks.append(1)
         return Counts({WEB: len(looks)}, {})
 
-    counts = ConnectionCounts(read, {}, clock)
-    await counts.refresh()
-    await counts.refresh()
-    assert counts.services.values == {WEB: 1}
+    page = CountersPage([FamilyCounters({}, ConnectionCounts(read), None)], clock, endpoints=False)
+    assert f"{LINE} 1" in await lines(page)
+    assert f"{LINE} 1" in await lines(page)
     await clock.advance(LEAST_SECONDS)
-    await counts.refresh()
-    assert counts.services.values == {WEB: 2}
+    assert f"{LINE} 2" in await lines(page)
 
 
 async def test_trouble_leaves_the_counts_as_they_were() -> None:
+    clock = VirtualClock()
+    answers = [Counts({WEB: 7}, {})]
+
     def read(_: Mapping[ServicePortName, PortPlan]) -> Counts:
-        raise BackendError("no kernel today")
+        if not answers:
+            raise BackendError("no kernel today")
+        return answers.pop()
 
-    counts = ConnectionCounts(read, {}, VirtualClock())
-    await counts.refresh()
+    page = CountersPage([FamilyCounters({}, ConnectionCounts(read), None)], clock, endpoints=False)
+    for _ in range(2):
+        assert f"{LINE} 7" in await lines(page)
+        await clock.advance(LEAST_SECONDS)
+    assert not answers
 
-    assert counts.services.values == {}
+
+async def lines(page: CountersPage) -> list[str]:
+    return (await page.text()).decode().splitlines()
