@@ -8,11 +8,10 @@ from kubesvc.dns.listeners import Listeners, Pair, Place, open_sockets, places_o
 from kubesvc.dns.metrics import Counts
 from kubesvc.dns.options import DnsOptions
 from kubesvc.dns.responder import Outside, Responder
-from kubesvc.dns.rows import Held, unpack
 from kubesvc.dns.view import Policy, View
 
 # Hands everything that is known to whoever needs it from the beginning.
-Replay = Callable[[Callable[[Held], None]], None]
+Replay = Callable[[Callable[[bytes], None]], None]
 
 
 class Answering(Protocol):
@@ -34,8 +33,8 @@ class Answering(Protocol):
         """
         ...
 
-    def take(self, held: Held) -> None:
-        """Let the next answers show this row."""
+    def take(self, packed: bytes) -> None:
+        """Let the next answers show this row, packed."""
         ...
 
     def finish_loading(self) -> None:
@@ -110,7 +109,7 @@ class InProcess:
         opened = open_sockets(missing, shared=False)
         after = succeed_responder(self.responder, options, fresh=fresh)
         if fresh:
-            self._replay(lambda held: after.apply(unpack(held)))
+            self._replay(after.apply)
             after.synced = self.responder.synced
         self.listeners.change(options, after)
         self.responder, self._options = after, options
@@ -120,8 +119,8 @@ class InProcess:
         for place, pair in opened.items():
             await self.listeners.adopt(place, pair)
 
-    def take(self, held: Held) -> None:
-        self.responder.apply(unpack(held))
+    def take(self, packed: bytes) -> None:
+        self.responder.apply(packed)
 
     def finish_loading(self) -> None:
         self.responder.synced = True

@@ -18,7 +18,6 @@ from kubesvc.dns.answering import Replay
 from kubesvc.dns.listeners import Pair, Place, open_sockets, places_of, send_pair
 from kubesvc.dns.metrics import Counts
 from kubesvc.dns.options import DnsOptions
-from kubesvc.dns.rows import Held, pack
 from kubesvc.observe import log
 
 _log = log("dns.crew")
@@ -46,11 +45,11 @@ class Mate:
         self._rows: list[msgspec.Raw] = []
         self._counts: asyncio.Future[Counts] | None = None
 
-    def take(self, held: Held) -> None:
+    def take(self, packed: bytes) -> None:
         """Send this row, together with those that come in the same turn of the loop."""
         if not self._rows:
             asyncio.get_running_loop().call_soon(self.flush)
-        self._rows.append(msgspec.Raw(held if isinstance(held, bytes) else pack(held)))
+        self._rows.append(msgspec.Raw(packed))
 
     def flush(self) -> None:
         rows, self._rows = self._rows, []
@@ -160,9 +159,9 @@ class Crew:
             sockets.update(new)
         return opened
 
-    def take(self, held: Held) -> None:
+    def take(self, packed: bytes) -> None:
         for mate in self._mates.values():
-            mate.take(held)
+            mate.take(packed)
 
     def finish_loading(self) -> None:
         self._loaded = True
@@ -223,4 +222,4 @@ class Crew:
 
 def _for_worker(options: DnsOptions) -> DnsOptions:
     """Without what only the watching process looks at."""
-    return replace(options, kubeconfig=None, corefile=None)
+    return replace(options, kubeconfig=None, corefile=None, config_dir=None)

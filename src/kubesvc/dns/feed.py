@@ -13,11 +13,11 @@ from kubesvc.client.informer import Informer, OnBadObject
 from kubesvc.client.rest import Client
 from kubesvc.dns import objects, parse, rows
 from kubesvc.dns.programming import Programming
-from kubesvc.dns.rows import Held, Row, ServiceRow, SliceRow, pack, unpack
+from kubesvc.dns.rows import Row, pack, unpack_service, unpack_slice
 from kubesvc.observe import log
 
 _log = log("dns.feed")
-Take = Callable[[Held], None]
+Take = Callable[[bytes], None]
 T = TypeVar("T", objects.Service, objects.EndpointSlice, objects.Pod)
 
 
@@ -28,15 +28,14 @@ class _Shared(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class FeedOptions:
-    """What is to be watched, how it is read, and whether it is handed on as bytes (`rows.pack`)."""
+    """What is to be watched, and how it is read."""
 
     verify_pods: bool = False
     endpoint_pod_names: bool = False
-    packed: bool = False
 
 
 class Feed:
-    """Watches the cluster and calls `take` with each row, in the loop, in the order of events."""
+    """Watches the cluster and calls `take` with each row, packed, in the loop, in the order of events."""
 
     def __init__(self, client: Client, take: Take, options: FeedOptions, *, clock: Clock | None = None) -> None:
         self._take = take
@@ -126,16 +125,16 @@ class Feed:
     def _shrink_pod(self, pod: objects.Pod) -> objects.Pod:
         return objects.Pod(_bare(pod), row=self._read(pod, None, lambda: parse.pod_row(pod)))
 
-    def _read(self, obj: T, old: T | None, parse_row: Callable[[], Row | None]) -> Held | None:
-        """The object's row as it is to be held; when it makes no sense, a word about it and the row it had before."""
+    def _read(self, obj: T, old: T | None, parse_row: Callable[[], Row | None]) -> bytes | None:
+        """The object's row; when it makes no sense, a word about it and the row it had before."""
         before = old.row if old is not None else None
         try:
             row = parse_row()
         except ValueError as err:
             self._on_bad(_key(obj), str(err))
             return before
-        held: Held | None = pack(row) if row is not None and self._options.packed else row
-        return before if held == before else held
+        packed = pack(row) if row is not None else None
+        return before if packed == before else packed
 
     def _on_service(self, key: Key, old: objects.Service | None, new: objects.Service | None) -> None:
         if new is None:
@@ -144,7 +143,8 @@ class Feed:
             self._take(new.row)
 
     def _on_slice(self, key: Key, old: objects.EndpointSlice | None, new: objects.EndpointSlice | None) -> None:
-        before, row = _slice_row(old), _slice_row(new)
+        before = unpack_slice(old.row) if old is not None and old.row is not None else None
+        row = unpack_slice(new.row) if new is not None and new.row is not None else None
         if before is not None and (new is None or (row is not None and row.service != before.service)):
             self._hand_on(rows.SliceGone(key.namespace, before.service, key.name))
         if new is not None and new.row is not None and (old is None or new.row is not old.row):
@@ -159,8 +159,7 @@ class Feed:
         service = self._services.objects.get(key)
         if service is None or service.row is None or not service.is_selected:
             return False
-        row = unpack(service.row)
-        return isinstance(row, ServiceRow) and row.headless
+        return unpack_service(service.row).headless
 
     def _on_namespace(self, key: Key, old: objects.Namespace | None, new: objects.Namespace | None) -> None:
         if old is None or new is None:
@@ -173,7 +172,7 @@ class Feed:
             self._take(new.row)
 
     def _hand_on(self, row: Row) -> None:
-        self._take(pack(row) if self._options.packed else row)
+        self._take(pack(row))
 
     def _on_bad(self, key: Key | None, reason: str) -> None:
         self.bad_objects += 1
@@ -193,8 +192,3 @@ def _as_before(old: T, new: T) -> T:
     """What is kept already, at the revision of `new`."""
     old.metadata.resource_version = new.metadata.resource_version
     return old
-
-
-def _slice_row(slice_: objects.EndpointSlice | None) -> SliceRow | None:
-    row = unpack(slice_.row) if slice_ is not None and slice_.row is not None else None
-    return row if isinstance(row, SliceRow) else None

@@ -123,13 +123,13 @@ def _in_domain(view: View, name: bytes, above: list[str], qtype: int) -> Node:
         case [namespace, "svc" | "pod"]:
             return Node(view.has_namespace(namespace), depends=(Key("", namespace),))
         case [service, namespace, "svc"]:
-            return _service(view, name, Key(namespace, service), qtype)
+            return _service(view, name, view.key(namespace, service), qtype)
         case [hostname, service, namespace, "svc"] if not hostname.startswith("_"):
-            return _endpoint(view, name, hostname, Key(namespace, service))
+            return _endpoint(view, name, hostname, view.key(namespace, service))
         case [protocol, service, namespace, "svc"]:
-            return _protocol(view, protocol[1:], Key(namespace, service))
+            return _protocol(view, protocol[1:], view.key(namespace, service))
         case [port, protocol, service, namespace, "svc"] if port.startswith("_") and protocol.startswith("_"):
-            return _named_port(view, name, port[1:], protocol[1:], Key(namespace, service))
+            return _named_port(view, name, port[1:], protocol[1:], view.key(namespace, service))
         case [address, namespace, "pod"]:
             return _pod(view, name, address, namespace)
     return Node(False)
@@ -144,7 +144,7 @@ def _apex(view: View) -> Node:
 
 
 def _service(view: View, name: bytes, key: Key, qtype: int) -> Node:
-    service, depends = view.services.get(key), (key,)
+    service, depends = view.service(key), (key,)
     if service is None:
         return Node(False, depends=depends)
     ttl, source = view.policy.ttl, f"service {key}"
@@ -175,7 +175,7 @@ def _alias(name: bytes, ttl: int, target: str, source: str, depends: tuple[Depen
 
 
 def _endpoint(view: View, name: bytes, hostname: str, key: Key) -> Node:
-    service = view.services.get(key)
+    service = view.service(key)
     if service is None or service.external_name:
         return Node(False, depends=(key,))
     found = endpoints.addresses(view, name, key, hostname)
@@ -184,13 +184,13 @@ def _endpoint(view: View, name: bytes, hostname: str, key: Key) -> Node:
 
 def _protocol(view: View, protocol: str, key: Key) -> Node:
     """`_tcp.<service>` has no records, but exists while a named port is beneath it."""
-    service = view.services.get(key)
+    service = view.service(key)
     ports = endpoints.ports_in_use(view, service) if service else ()
     return Node(any(port.name and port.protocol == protocol for port in ports), depends=(key,))
 
 
 def _named_port(view: View, name: bytes, port: str, protocol: str, key: Key) -> Node:
-    service = view.services.get(key)
+    service = view.service(key)
     if service is None or not port:
         return Node(False, depends=(key,))
     found, additional = endpoints.servers(view, name, service, lambda p: p.name == port and p.protocol == protocol)

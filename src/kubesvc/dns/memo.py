@@ -6,7 +6,8 @@ push out the names that do. When a shelf is full its oldest few go; that costs t
 
 from collections.abc import Hashable, Iterator
 from itertools import islice
-from typing import NamedTuple
+
+import msgspec
 
 from kubesvc.dns.tally import Tally
 
@@ -18,7 +19,7 @@ _BATCH = 64
 _MAX_DENIED_PER_DEPENDENCY = 64
 
 
-class Entry(NamedTuple):
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """A finished reply: `head`, the question from 12 to `question_end`, the next of `bodies`."""
 
     head: bytes

@@ -1,13 +1,12 @@
 """Services, EndpointSlices, Namespaces and Pods with just the fields that names are made from.
 
 Narrower than `api.views`: a cluster's slices are the bulk of what this server holds in memory. For
-the same reason Services, slices and pods are cached as their rows, `row` in place of the rest.
+the same reason Services, slices and pods are cached as their rows, `row` (packed) in place of the rest.
 """
 
 import msgspec
 
 from kubesvc.api.views.base import View, json_name
-from kubesvc.dns.rows import Held
 
 
 class Annotations(View, frozen=True):
@@ -47,7 +46,7 @@ class ServiceSpec(View, frozen=True):
 class Service(View, frozen=True):
     metadata: Bare
     spec: ServiceSpec = ServiceSpec()
-    row: Held | None = None
+    row: bytes | None = None
     is_selected: bool = False  # has a selector, for those whose `row` stands for all else
 
 
@@ -78,7 +77,7 @@ class EndpointSlice(View, frozen=True):
     address_type: str = "IPv4"
     endpoints: tuple[Endpoint, ...] | None = None
     ports: tuple[EndpointPort, ...] | None = None
-    row: Held | None = None
+    row: bytes | None = None
 
 
 class Namespace(View, frozen=True):
@@ -103,4 +102,4 @@ class Pod(View, frozen=True):
     metadata: Bare
     spec: PodSpec = PodSpec()
     status: PodStatus = PodStatus()
-    row: Held | None = None
+    row: bytes | None = None

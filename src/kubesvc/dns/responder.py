@@ -82,8 +82,8 @@ class Responder:
         self._denials: dict[tuple[bytes, int, bytes], tuple[Iterator[bytes], int]] = {}
         self._turn = 0
 
-    def apply(self, row: Row) -> None:
-        """Take in a change; the next answer to any name it touches shows it."""
+    def apply(self, row: Row | bytes) -> None:
+        """Take in a change, packed or not; the next answer to any name it touches shows it."""
         for dependency in self.view.apply(row):
             self._memo.forget(dependency)
 

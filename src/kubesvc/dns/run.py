@@ -13,7 +13,6 @@ from kubesvc.dns.following import Follower
 from kubesvc.dns.metrics import FeedCounts, render
 from kubesvc.dns.options import DnsOptions
 from kubesvc.dns.pages import Pages
-from kubesvc.dns.rows import Held
 from kubesvc.dns.watching import Watch
 from kubesvc.observe import METRICS_TYPE, log
 
@@ -139,7 +138,7 @@ class Server:
             _log.info("leaving", lameduck_s=lameduck)
             await asyncio.sleep(lameduck)
 
-    def _replay(self, take: Callable[[Held], None]) -> None:
+    def _replay(self, take: Callable[[bytes], None]) -> None:
         self._watch.feed.replay(take)
 
     async def _health_page(self) -> Page:

@@ -8,7 +8,6 @@ from kubesvc.client.rest import Client
 from kubesvc.dns.answering import Answering
 from kubesvc.dns.feed import Feed, FeedOptions
 from kubesvc.dns.options import DnsOptions
-from kubesvc.dns.rows import Held
 from kubesvc.observe import log
 
 _log = log("dns.watching")
@@ -47,17 +46,13 @@ class Watch:
             self._answering.finish_loading()
         _log.info("names are known", services=self.feed.services, after_s=time.monotonic() - self._started)
 
-    def _take(self, held: Held) -> None:
+    def _take(self, packed: bytes) -> None:
         if self.is_in_use:
-            self._answering.take(held)
+            self._answering.take(packed)
 
 
 def _feed_options(options: DnsOptions) -> FeedOptions:
-    return FeedOptions(
-        verify_pods=options.pods == "verified",
-        endpoint_pod_names=options.endpoint_pod_names,
-        packed=options.workers > 0,
-    )
+    return FeedOptions(verify_pods=options.pods == "verified", endpoint_pod_names=options.endpoint_pod_names)
 
 
 def _connect(options: DnsOptions) -> Client:

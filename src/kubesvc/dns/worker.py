@@ -17,7 +17,6 @@ from kubesvc.dns.answering import make_responder, succeed_responder
 from kubesvc.dns.listeners import Listeners, Pair, Place, receive_pair
 from kubesvc.dns.options import DnsOptions
 from kubesvc.dns.responder import Responder
-from kubesvc.dns.rows import share, unpack
 from kubesvc.observe import log
 
 _log = log("dns.worker")
@@ -87,7 +86,7 @@ class Worker:
         if isinstance(message, control.Rows):
             responder = self._coming[1] if self._coming is not None else self._responder
             for row in message.rows:
-                responder.apply(share(unpack(row)))
+                responder.apply(bytes(row))
         elif isinstance(message, control.Change):
             opened = [receive_pair(self._incoming) for _ in range(message.opened)]
             self._change(message.options, opened, fresh=message.fresh)
