@@ -29,6 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="HTTP /metrics for Prometheus; 0 for none (default: %(default)s)")
     add("--corefile", type=_corefile, metavar="FILE",
         help="a CoreDNS configuration to follow; what it says counts more than other flags")
+    add("--config-dir", type=Path, metavar="DIR",
+        help="follow the files stubDomains and upstreamNameservers in here: kube-dns' ConfigMap, mounted")
     add("--upstream", action="append", type=_upstream, default=[], metavar="ADDRESS[:PORT]|FILE",
         help="ask this server for all other names; a path names a resolv.conf to take servers from; repeatable")
     add("--stub-domain", action="append", type=_stub_domain, default=[], metavar="ZONE=ADDRESS[,ADDRESS]",
@@ -71,6 +73,7 @@ def options_from(args: argparse.Namespace) -> DnsOptions:
         stub_domains=tuple(args.stub_domain),
         hosts=HostsOptions(file=args.hosts) if args.hosts else None,
         corefile=args.corefile,
+        config_dir=args.config_dir,
         policy=args.policy,
         ttl=args.ttl,
         pods=args.pods,

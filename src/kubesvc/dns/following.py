@@ -1,4 +1,4 @@
-"""The options that flags and a Corefile stand for together, and following them as the file changes."""
+"""The options that flags and files stand for together, and following them as the files change."""
 
 import asyncio
 import hashlib
@@ -6,8 +6,10 @@ import random
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from kubesvc.dns.corefile import CorefileError, read_corefile
+from kubesvc.dns.kubedns import read_config_dir
 from kubesvc.dns.options import DnsOptions
 from kubesvc.dns.routes import routes_of
 from kubesvc.observe import log
@@ -15,6 +17,8 @@ from kubesvc.observe import log
 _log = log("dns.following")
 # What CoreDNS reloads at, and what daemons usually do.
 _SIGNALS = (signal.SIGUSR1, signal.SIGHUP)
+# As kube-dns looks at its ConfigMap.
+_CONFIG_DIR_SECONDS = 10.0
 
 
 class Follower:
@@ -46,7 +50,7 @@ class Follower:
         """What `changed` returned last is in force."""
         self.options, self._failure, self.digest = self._seen, "", self._digest()
         read_options(self._base, warn=True)
-        _log.info("Corefile followed", file=self._base.corefile)
+        _log.info("configuration followed", file=self._base.corefile or self._base.config_dir)
 
     def refused(self, reason: Exception) -> None:
         """What `changed` returned last cannot be had."""
@@ -55,7 +59,7 @@ class Follower:
     @contextmanager
     def signals(self) -> Iterator[None]:
         """Look at the files when the process is told to, by SIGUSR1 or SIGHUP."""
-        if self._base.corefile is None:
+        if self._base.corefile is None and self._base.config_dir is None:
             yield
             return
         loop = asyncio.get_running_loop()
@@ -84,7 +88,7 @@ class Follower:
             return
         self._failure = failure
         self.failures += 1
-        _log.error("Corefile not followed, staying as it was", reason=reason)
+        _log.error("configuration not followed, staying as it was", reason=reason)
 
     def _digest(self) -> str:
         if self._base.corefile is None:
@@ -96,10 +100,12 @@ class Follower:
 
 
 def read_options(base: DnsOptions, *, warn: bool = False) -> DnsOptions:
-    """`base` and what its Corefile says; raises CorefileError, ValueError and OSError for what cannot be followed."""
-    if base.corefile is None:
-        return base
-    options = read_corefile(base.corefile, base, warn=_warn if warn else None)
+    """`base` and what its files say; raises CorefileError, ValueError and OSError for what cannot be followed."""
+    options = base
+    if base.corefile is not None:
+        options = read_corefile(base.corefile, options, warn=_warn if warn else None)
+    if base.config_dir is not None:
+        options = read_config_dir(base.config_dir, replace(options, reload=options.reload or _CONFIG_DIR_SECONDS))
     routes_of(options)
     return options
 

@@ -162,7 +162,7 @@ def _feed(feed: FeedCounts) -> Iterator[str]:
         feed.programming_seconds,
         {"service_kind": "headless_with_selector"},
     )
-    yield from _counter("coredns_reload_failed_total", "Corefiles that could not be followed.", feed.reload_failures)
+    yield from _counter("coredns_reload_failed_total", "Configurations not followed.", feed.reload_failures)
     if feed.configuration:
         yield from _head("coredns_reload_version_info", "gauge", "The Corefile in force, by its hash.")
         yield _line("coredns_reload_version_info", {"hash": "sha512", "value": feed.configuration}, 1)

@@ -51,6 +51,7 @@ class DnsOptions:
     hosts: HostsOptions | None = None
     rewrites: tuple[Rewrite, ...] = ()
     corefile: Path | None = None  # read over these options, and again when it changes
+    config_dir: Path | None = None  # kube-dns' ConfigMap as files, likewise
     reload: float = 0.0  # how often to look whether it has; 0: only when told to by a signal
     reload_jitter: float = 0.0  # look this much sooner or later
     ns_name: str = "kube-dns.kube-system.svc"
