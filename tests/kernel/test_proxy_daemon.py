@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
@@ -11,6 +12,7 @@ import pytest
 from tests.kernel.proxy_net import NODE_ADDRESS, PODS, Net, topology
 from tests.unit.proxy import proxy_behaviour as table
 
+from kubesvc.api.resources import EVENTS
 from kubesvc.client import Client
 from kubesvc.linux import netns
 from kubesvc.proxy.iptables.backend import remove_chains
@@ -313,6 +315,38 @@ def test_health_check_node_port(net: Net, mode: str) -> None:
         return False
 
     inside(net, mode, story)
+
+
+@pytest.mark.parametrize(("mode", "everywhere"), [("nftables", False), ("iptables", True)])
+def test_health_checks_and_node_ports_answer_on_the_same_addresses(net: Net, mode: str, *, everywhere: bool) -> None:
+    async def story(world: World) -> None:
+        put(world, *web(f"{PODS['pod-a']}@node-a", externalTrafficPolicy="Local", healthCheckNodePort=32000))
+        async with world.proxy():
+            await world.until(lambda: open_at(world, NODE_ADDRESS, 32000))
+            assert await open_at(world, "10.244.1.1", 32000) is everywhere
+            assert await open_at(world, NODE_ADDRESS, table.NODE_PORT)
+            assert await open_at(world, "10.244.1.1", table.NODE_PORT) is everywhere
+            assert await open_at(world, "127.0.0.1", table.NODE_PORT) is everywhere
+
+    async def open_at(world: World, address: str, port: int) -> bool:
+        return await world.ask("node", address, port, timeout=0.2) != "refused"
+
+    inside(net, mode, story)
+
+
+def test_services_are_served_also_while_the_port_of_healthz_is_taken(net: Net) -> None:
+    async def story(world: World) -> None:
+        put(world, *web())
+        with socket.create_server(("127.0.0.1", 10256)):
+            async with world.proxy():
+                assert await answers(world)
+                await world.until(lambda: told(world))
+
+    async def told(world: World) -> bool:
+        reasons = {event["reason"] for event in world.api.documents(EVENTS)}
+        return reasons == {"FailedToStartProxierHealthcheck", "Starting"}
+
+    inside(net, "nftables", story)
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -199,8 +199,8 @@ class _Daemon:
             await servers.stop()
 
     def _health_hosts(self) -> tuple[str, ...] | None:
-        settings = [rule_settings(self._options, each.tracker.family, self._node) for each in self._families]
-        return health_hosts(settings, local_addresses())
+        asked = [each.tracker.family for each in self._families if each.health]
+        return health_hosts([rule_settings(self._options, each, self._node) for each in asked], local_addresses())
 
     def _configure(self, node: views.Node | None) -> None:
         if node is None:
