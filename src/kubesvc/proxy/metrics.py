@@ -1,6 +1,6 @@
 """What the proxy counts and measures, under the names kube-proxy gave it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from kubesvc.observe import Registry
 from kubesvc.proxy.backend import SyncReport
@@ -42,17 +42,15 @@ class ProxyMetrics:
         self.last_queued = gauge(
             "kubeproxy_sync_proxy_rules_last_queued_timestamp_seconds", "When a sync was last asked for.", family
         )
-        self.service_changes = counter(
-            "kubeproxy_sync_proxy_rules_service_changes_total", "Changes of Services seen.", family
-        )
+        self.service_changes = counter("kubeproxy_sync_proxy_rules_service_changes_total", "Changes of Services seen.")
         self.endpoint_changes = counter(
-            "kubeproxy_sync_proxy_rules_endpoint_changes_total", "Changes of EndpointSlices seen.", family
+            "kubeproxy_sync_proxy_rules_endpoint_changes_total", "Changes of EndpointSlices seen."
         )
         self.service_pending = gauge(
-            "kubeproxy_sync_proxy_rules_service_changes_pending", "Changes of Services not yet in force.", family
+            "kubeproxy_sync_proxy_rules_service_changes_pending", "Changes of Services not yet in force."
         )
         self.endpoint_pending = gauge(
-            "kubeproxy_sync_proxy_rules_endpoint_changes_pending", "Changes of EndpointSlices not yet in force.", family
+            "kubeproxy_sync_proxy_rules_endpoint_changes_pending", "Changes of EndpointSlices not yet in force."
         )
         self.no_local_endpoints = gauge(
             "kubeproxy_sync_proxy_rules_no_local_endpoints_total",
@@ -103,11 +101,10 @@ class ProxyMetrics:
         self.conntrack_deleted.inc(family, by=number)
         self.conntrack_duration.observe(seconds, family)
 
-    def changed(self, *, services: int, endpoints: int, families: Iterable[str]) -> None:
+    def changed(self, *, services: int, endpoints: int) -> None:
         """How many changes wait for the next sync."""
-        for family in families:
-            self.service_pending.set(services, family)
-            self.endpoint_pending.set(endpoints, family)
+        self.service_pending.set(services)
+        self.endpoint_pending.set(endpoints)
 
 
 class CounterMetrics:

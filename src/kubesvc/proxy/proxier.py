@@ -180,7 +180,7 @@ class Proxier:
         complaints: set[Complaint] = set()
         for family in self.families:
             complaints.update(family.tracker.set_service(key, new))
-            self._metrics.service_changes.inc(family.tracker.family)
+        self._metrics.service_changes.inc()
         self._waiting["services"] += 1
         self._report("Service", key, complaints)
         self._mark_dirty()
@@ -189,7 +189,7 @@ class Proxier:
         complaints: set[Complaint] = set()
         for family in self.families:
             complaints.update(family.tracker.set_slice(key, new))
-            self._metrics.endpoint_changes.inc(family.tracker.family)
+        self._metrics.endpoint_changes.inc()
         self._waiting["endpoints"] += 1
         self._report("EndpointSlice", key, complaints)
         stamp = (new.metadata.annotations or {}).get(TRIGGER_TIME) if new else None
@@ -208,7 +208,7 @@ class Proxier:
 
     def note_pending(self) -> None:
         """Bring the gauges of waiting changes up to date, for somebody who is about to look."""
-        self._metrics.changed(**self._waiting, families=[family.tracker.family for family in self.families])
+        self._metrics.changed(**self._waiting)
 
     def _mark_dirty(self) -> None:
         for family in self.families:

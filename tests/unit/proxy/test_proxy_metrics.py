@@ -4,6 +4,7 @@ from pathlib import Path
 
 from tests.unit.proxy.test_proxier import World
 
+from kubesvc.observe import Counter, Gauge, Histogram
 from kubesvc.proxy.backend import SyncReport
 from kubesvc.proxy.configz import configz
 from kubesvc.proxy.metrics import ProxyMetrics
@@ -48,6 +49,24 @@ def test_the_metrics_are_those_of_kube_proxy() -> None:
         assert missing == []
 
 
+LABELS = {
+    "sync_proxy_rules_no_local_endpoints_total": ("ip_family", "traffic_policy"),
+    "sync_proxy_rules_iptables_total": ("table", "ip_family"),
+    "sync_proxy_rules_iptables_last": ("table", "ip_family"),
+    "proxy_healthz_total": ("code",),
+    "proxy_livez_total": ("code",),
+    **dict.fromkeys((name for name in COMMON if "_changes_" in name), ()),
+}
+
+
+def test_the_labels_are_those_of_kube_proxy() -> None:
+    for mode, own in BY_MODE.items():
+        metrics = [each for each in vars(ProxyMetrics(mode)).values() if isinstance(each, Counter | Gauge | Histogram)]
+        labels = {metric.name: metric.labels for metric in metrics}
+        for name in (*COMMON, *own):
+            assert labels[f"kubeproxy_{name}"] == LABELS.get(name, ("ip_family",)), name
+
+
 async def test_changes_wait_until_they_are_in_force() -> None:
     world = World()
     world.api.put(service("web"))
@@ -66,7 +85,7 @@ def pending(world: World) -> dict[str, int]:
     lines = world.metrics.registry.render().decode().splitlines()
     found = {}
     for kind in ("service", "endpoint"):
-        line = next(line for line in lines if line.startswith(f"kubeproxy_sync_proxy_rules_{kind}_changes_pending{{"))
+        line = next(line for line in lines if line.startswith(f"kubeproxy_sync_proxy_rules_{kind}_changes_pending "))
         found[kind] = int(line.split()[-1])
     return found
 
