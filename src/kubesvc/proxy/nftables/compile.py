@@ -87,18 +87,19 @@ def _firewall(plan: PortPlan) -> Iterator[tuple[ElementKey, Value]]:
         if plan.allow_vip_sources and not any(range_contains(cidr, vip) for cidr in service.source_ranges):
             own = f"{vip}/{128 if ':' in vip else 32}"
             yield ("allowed", vip, protocol, service.port, own), None
-        yield ("firewalled", vip, protocol, service.port), None
 
 
 def _addresses(plan: PortPlan, port_number: int, lists: Lists) -> Iterator[tuple[ElementKey, Value]]:
     service = plan.service
     protocol = PROTOCOL_NUMBERS[plan.name.protocol]
     internal, external = (_word(plan, port_number, lists, external=outside) for outside in (False, True))
+    balanced = external | (words.FIREWALLED if service.source_ranges else 0)
     yield ("cluster-ips", service.cluster_ip), None
     yield ("services", service.cluster_ip, protocol, service.port), internal
-    for vip in (*service.external_ips, *service.load_balancer_ips):
-        yield ("external-ips", vip), None
+    for vip in service.external_ips:
         yield ("services", vip, protocol, service.port), external
+    for vip in service.load_balancer_ips:
+        yield ("services", vip, protocol, service.port), balanced
     if service.node_port:
         yield ("node-ports", protocol, service.node_port), external
 

@@ -16,18 +16,22 @@ look-up, and a changed endpoint is one changed element. Three observations make 
 The path of a connection's first packet:
 
     prerouting, output -> services
-        @cluster-ips    -> cluster-ip   @services  ->  dispatch, or reject an undefined port
+        @services                                      dispatch: an address and port of a Service
+        @cluster-ips                                   refuse: no such port
         @service-cidrs                                 drop: no such Service
-        @firewalled and not @allowed                   drop
-        @external-ips   -> external-ip  @services  ->  dispatch, or go on
-        a local address -> node-port    @node-ports -> dispatch, or go on
+        a local address -> node-port  @node-ports      dispatch, or go on
     dispatch       by kind: masquerade mark, then the cluster's or the local list
-    choose-cluster, choose-local  by class: reject, drop, `sticky`, or the size chain
+                   firewalled: dropped unless @allowed, then as any external address
+    choose-cluster, choose-local  by class: refuse, drop, `sticky`, or the size chain
     size-N         @endpoints-tcp, -udp, -sctp         dnat
 
     postrouting    masquerade what is marked, and what goes back to where it came from (@hairpins)
-    forward, output (filter): what is still addressed to a Service was not translated (neither TCP,
-                   UDP nor SCTP, or invalid to conntrack) and must not leave by a default route.
+    forward, output (filter): what was translated goes on; what is still addressed to a Service was
+                   not translated (neither TCP, UDP nor SCTP, or invalid to conntrack) and must not
+                   leave by a default route.
+
+The first packet of a connection pays for every rule and look-up on its way, so the way is short:
+two look-ups of a verdict and two of an address. Packets after the first see one rule.
 
 Refusals are made in the nat chains, so that they concern new connections only.
 """
@@ -92,7 +96,7 @@ def _body(settings: RuleSettings) -> list[str]:
 
 
 def _maps(ip: str, settings: RuleSettings) -> list[str]:
-    address = f"{ip} daddr . meta l4proto . th dport"
+    address = _address(ip)
     return [
         map_("services", f"{address} : meta priority", "counter"),
         map_("node-ports", "meta l4proto . th dport : meta priority", "counter"),
@@ -108,8 +112,6 @@ def _maps(ip: str, settings: RuleSettings) -> list[str]:
         map_("choices", "meta priority . numgen random mod 2 : meta priority"),
         *(map_(f"bound-{proto}", f"meta priority : {ip} daddr . {proto} dport", "counter") for proto in PROTOCOLS),
         set_("cluster-ips", f"{ip} daddr"),
-        set_("external-ips", f"{ip} daddr"),
-        set_("firewalled", address),
         set_("allowed", f"{address} . {ip} saddr", "flags interval"),
         set_("hairpins", f"{ip} saddr . {ip} daddr"),
         range_set("pods", f"{ip} saddr", settings.pods.cidrs),
@@ -140,44 +142,56 @@ def _choice(ip: str) -> list[str]:
     to_list = f"meta priority set meta priority & {words.ID_MASK:#x}"
     to_local = f"meta priority set meta priority | {words.LOCAL:#x}"
     for size in sizes:
-        chains.append(chain(f"cluster-{size}", to_list, f"goto size-{size}"))
-        chains.append(chain(f"local-{size}", to_list, to_local, f"goto size-{size}"))
+        chains.append(chain(f"cluster-{size}", f"{to_list} goto size-{size}"))
+        chains.append(chain(f"local-{size}", to_list, f"{to_local} goto size-{size}"))
     chains.append(chain("cluster-sticky", to_list, "meta priority vmap @sticky", "drop"))
     chains.append(chain("local-sticky", to_list, to_local, "meta priority vmap @sticky", "drop"))
     return chains
 
 
 def _dispatch(ip: str, settings: RuleSettings) -> list[str]:
-    kinds = ", ".join(
-        f"{kind << words.KIND_SHIFT:#x} : goto {kind.name.lower().replace('_', '-')}" for kind in words.Kind
-    )
+    address = f"{_address(ip)} . {ip} saddr"
+    kinds = [f"{kind << words.KIND_SHIFT:#x} : goto {kind.name.lower().replace('_', '-')}" for kind in words.Kind]
+    firewalled = [
+        f"{words.FIREWALLED | kind << words.KIND_SHIFT:#x} : goto firewalled-{kind.name.lower().replace('_', '-')}"
+        for kind in (words.Kind.EXTERNAL, words.Kind.EXTERNAL_LOCAL)
+    ]
+    cluster = _by_class("cluster", words.CLUSTER_MASK, 0)
+    local = _by_class("local", words.LOCAL_MASK, words.LOCAL_SHIFT)
     return [
-        chain("mark-masquerade", f"meta mark set meta mark | {settings.mark:#x}"),
-        _by_class("choose-cluster", "cluster", words.CLUSTER_MASK, 0),
-        _by_class("choose-local", "local", words.LOCAL_MASK, words.LOCAL_SHIFT),
-        chain("internal", *_internal_masquerade(ip, settings), "goto choose-cluster"),
-        chain("internal-local", *_internal_masquerade(ip, settings), "goto choose-local"),
-        chain("external", "jump mark-masquerade", "goto choose-cluster"),
+        chain("choose-cluster", *cluster),
+        chain("internal", *_internal_masquerade(ip, settings), *cluster),
+        chain("internal-local", *_internal_masquerade(ip, settings), *local),
+        chain("external", _mark(settings), *cluster),
         chain(
             "external-local",
             *([f"{_from_pods(ip, settings)} goto choose-cluster"] if settings.pods else []),
             "fib saddr type local goto external",
-            "goto choose-local",
+            *local,
         ),
-        chain("dispatch", f"meta priority & {words.KIND_MASK:#x} vmap {{ {kinds} }}"),
+        chain("firewalled-external", f"{address} != @allowed drop", "goto external"),
+        chain("firewalled-external-local", f"{address} != @allowed drop", "goto external-local"),
+        chain(
+            "dispatch",
+            f"meta priority & {words.KIND_MASK | words.FIREWALLED:#x} vmap {{ {', '.join(kinds + firewalled)} }}",
+            "drop",
+        ),
     ]
 
 
-def _by_class(name: str, list_: str, mask: int, shift: int) -> str:
-    sizes = ", ".join(f"{number << shift:#x} : goto {list_}-{1 << (number - 1)}" for number in words.CLASSES)
-    nothing = f"{words.REJECT << shift:#x} : goto refuse, {words.DROP << shift:#x} : drop"
-    return chain(
-        name,
-        f"meta priority & {mask:#x} vmap {{ {nothing} }}",
-        f"meta priority & {words.AFFINITY:#x} == {words.AFFINITY:#x} goto {list_}-sticky",
-        f"meta priority & {mask:#x} vmap {{ {sizes} }}",
-        "drop",
-    )
+def _by_class(list_: str, mask: int, shift: int) -> tuple[str, str]:
+    """Rules that go to where an endpoint of the list is chosen, or say why there is none."""
+    ways = {
+        words.REJECT: ("goto refuse", "goto refuse"),
+        words.DROP: ("drop", "drop"),
+        **{number: (f"goto {list_}-{1 << (number - 1)}", f"goto {list_}-sticky") for number in words.CLASSES},
+    }
+    options = [
+        f"{number << shift | flag:#x} : {way}"
+        for number, either in ways.items()
+        for flag, way in zip((0, words.AFFINITY), either, strict=True)
+    ]
+    return f"meta priority & {mask | words.AFFINITY:#x} vmap {{ {', '.join(options)} }}", "drop"
 
 
 def _from_pods(ip: str, settings: RuleSettings, negate: str = "") -> str:
@@ -190,38 +204,38 @@ def _from_pods(ip: str, settings: RuleSettings, negate: str = "") -> str:
 
 def _internal_masquerade(ip: str, settings: RuleSettings) -> list[str]:
     if settings.masquerade_all:
-        return ["jump mark-masquerade"]
+        return [_mark(settings)]
     if settings.pods:
-        return [f"{_from_pods(ip, settings, '!= ')} jump mark-masquerade"]
+        return [f"{_from_pods(ip, settings, '!= ')} {_mark(settings)}"]
     return []
 
 
+def _mark(settings: RuleSettings) -> str:
+    return f"meta mark set meta mark | {settings.mark:#x}"
+
+
+def _address(ip: str) -> str:
+    return f"{ip} daddr . meta l4proto . th dport"
+
+
 def _entry(ip: str, settings: RuleSettings) -> list[str]:
-    address = f"{ip} daddr . meta l4proto . th dport"
     node_port = "fib daddr type local goto node-port"
     if settings.nodeport_addresses is not None:
         node_port = f"{ip} daddr @node-port-addresses {node_port}"
     loopback = "127.0.0.0/8" if ip == "ip" else "::1"
-    found = "meta priority != 0x0 goto dispatch"
-    served = "meta l4proto { tcp, udp, sctp }"
-    look_up = ["meta priority set 0x0", f"meta priority set {address} map @services", found]
     return [
-        chain("cluster-ip", "meta l4proto != { tcp, udp, sctp } goto refuse", *look_up, "goto refuse"),
-        chain("external-ip", *look_up),
         chain(
             "node-port",
             f"{ip} daddr {loopback} return",
-            "meta priority set 0x0",
-            "meta priority set meta l4proto . th dport map @node-ports",
-            found,
+            "meta priority set meta l4proto . th dport map @node-ports goto dispatch",
         ),
         chain(
             "services",
-            f"{ip} daddr @cluster-ips goto cluster-ip",
+            # Anything but TCP, UDP and SCTP misses: the map has no such protocol.
+            f"meta priority set {_address(ip)} map @services goto dispatch",
+            f"{ip} daddr @cluster-ips goto refuse",
             f"{ip} daddr @service-cidrs drop",
-            f"{served} {address} @firewalled {address} . {ip} saddr != @allowed drop",
-            f"{served} {ip} daddr @external-ips jump external-ip",
-            f"{served} {node_port}",
+            f"meta l4proto {{ tcp, udp, sctp }} {node_port}",
         ),
     ]
 
@@ -230,15 +244,15 @@ def _hooks(ip: str, settings: RuleSettings) -> list[str]:
     mark = f"{settings.mark:#x}"
     unserved = (
         "ct state established accept",  # nearly every packet: spare it the rest
-        f"ct state {{ new, invalid }} {ip} daddr @cluster-ips goto refuse",
-        f"ct state {{ new, invalid }} {ip} daddr @service-cidrs drop",
+        "ct status dnat meta priority set 0x0 accept",
+        f"ct state invalid,new {ip} daddr @cluster-ips goto refuse",
+        f"ct state invalid,new {ip} daddr @service-cidrs drop",
     )
     return [
         base_chain("nat-prerouting", "nat", "prerouting", "-100", "goto services"),
         base_chain("nat-output", "nat", "output", "-100", "goto services"),
         base_chain(
             "nat-postrouting", "nat", "postrouting", "100",
-            "ct status dnat meta priority set 0x0",
             f"ct status dnat {ip} saddr . {ip} daddr @hairpins masquerade fully-random",
             f"meta mark & {mark} == {mark} meta mark set meta mark ^ {mark} masquerade fully-random",
         ),

@@ -18,8 +18,6 @@ def set_types(family: Family) -> dict[str, SetType]:
         SetType("sticky", ("word",), ("chain",)),
         SetType("choices", ("word", "word"), ("word",)),
         SetType("cluster-ips", (address,)),
-        SetType("external-ips", (address,)),
-        SetType("firewalled", vip),
         SetType("allowed", (*vip, range_)),
         SetType("hairpins", (address, address)),
     ]

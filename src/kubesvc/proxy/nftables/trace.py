@@ -11,6 +11,7 @@ from itertools import product
 
 from kubesvc.proxy.model import Target
 from kubesvc.proxy.nftables.elements import ElementKey, Value
+from kubesvc.proxy.nftables.jhash import hash_of
 from kubesvc.proxy.trace import Hook, Note, Packet, Stack, Verdict, in_range
 
 _BLOCK = re.compile(r"^  (chain|set|map) (\S+) \{\n(.*?)^  \}", re.MULTILINE | re.DOTALL)
@@ -204,6 +205,9 @@ class _Rule:
             close = self._tokens.index("}", end)
             options = {_literal(token) for token in self._tokens[end:close] if token != ","}
             return key[0] in options, close + 1
+        if self._tokens[end : end + 1] == [","]:
+            other, end = self._holds(key, self._tokens[end + 1], end + 2)
+            return other or key[0] == _literal(operand), end
         if operand.startswith("@"):
             return self._engine.contains(operand[1:], key), end
         if isinstance(key[0], str) and "/" in operand:
@@ -242,8 +246,8 @@ class _Rule:
                 return [value], at + 2
             case ["numgen", "random", "mod", size, *_]:
                 return list(range(int(size))), at + 4
-            case ["jhash", _, "saddr", "mod", _, "seed", seed]:
-                return [f"hash {seed} {packet.source}"], at + 7
+            case ["jhash", _, "saddr", "mod", modulus, "seed", seed]:
+                return [hash_of(packet.source, modulus=int(modulus), seed=int(seed, 0))], at + 7
             case ["iifname", *_]:
                 return [packet.interface], at + 1
             case [literal, *_] if re.fullmatch(r"0x[0-9a-f]+|\d+", literal):

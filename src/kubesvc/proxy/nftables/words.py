@@ -3,13 +3,14 @@
 A packet has one free register that survives from rule to rule and can be both a map's value and
 part of a map's key: its priority. Three kinds of words live there, one after the other:
 
-    service word   0 iiiiiiiiiiiiiiiii ... a kk llll cccc   from the address look-up
+    service word   0 iiiiiiiiiiiiiiiii .. f a kk llll cccc   from the address look-up
     list           L iiiiiiiiiiiiiiiii 00000000000000       which endpoint list to choose from
     endpoint       0 iiiiiiiiiiiiiiiii nnnnnnnnnnnnnn       which endpoint a client is bound to
 
     i  17 bits  the service port's number, from 1
     L   1 bit   the list of local endpoints, else the cluster's
     n  14 bits  the endpoint's number within the service port, from 1
+    f   1 bit   only those in the source ranges may ask
     a   1 bit   session affinity
     k   2 bits  who may ask and is masqueraded how (`Kind`)
     l   4 bits  size class of the local list, or why there is none
@@ -31,6 +32,8 @@ LOCAL_SHIFT = 4
 KIND_MASK = 0x300
 KIND_SHIFT = 8
 AFFINITY = 0x400
+FIREWALLED = 0x800
+"""Only for external kinds."""
 
 REJECT = 0x0
 DROP = 0xF
