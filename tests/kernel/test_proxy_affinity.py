@@ -6,16 +6,17 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tests.kernel.proxy_net import NODE_ADDRESS6, PODS6, Net, topology
+from tests.kernel.proxy_net import NODE_ADDRESS6, OUTSIDE_ADDRESS6, PODS6, Net, topology
 from tests.kernel.test_proxy_behaviour import open_backend
 from tests.unit.proxy import proxy_behaviour as table
-from tests.unit.proxy.proxy_engines import Document, Place, plans_of, put, tracker_of
+from tests.unit.proxy.proxy_engines import Document, Place, outcomes, plans_of, put, tracker_of
 
 from kubesvc.linux import netns
 from kubesvc.proxy.backend import Backend
 from kubesvc.proxy.iptables.backend import remove_chains
 from kubesvc.proxy.model import Family
 from kubesvc.proxy.nftables.backend import NftablesBackend, remove_tables
+from kubesvc.proxy.nftables.live import read_table
 from kubesvc.proxy.rules import PodSource
 from kubesvc.testing.builders import endpoint_slice, service
 
@@ -142,5 +143,17 @@ def test_ipv6_affinity_in_nftables(net: Net) -> None:
     }
     assert len(met) == 1
     with netns.entered(net.name("node")):
+        assert {traced_to(place, source) for source in (OUTSIDE_ADDRESS6, PODS6["pod-a"])} == {
+            frozenset({PODS6[met.pop()]}),
+            frozenset(PODS6.values()),
+        }
         backend.close()
         remove_tables()
+
+
+def traced_to(place: Place, source: str) -> frozenset[str]:
+    """Where the live rules would send a client, with what they remember of it."""
+    live = read_table(place.family)
+    assert live is not None
+    found = outcomes(live.engine(place.local), source, "tcp/[fd00:96::a]:80", memory=live.memory(source))
+    return frozenset(outcome.target.ip for outcome in found if outcome.target)

@@ -20,6 +20,7 @@ from tests.unit.proxy.proxy_engines import (
 
 from kubesvc.proxy.model import Family
 from kubesvc.proxy.nftables.compiler import Compiler
+from kubesvc.proxy.nftables.jhash import client_key, jhash
 from kubesvc.proxy.rules import PodSource
 from kubesvc.proxy.trace import Engine, Outcome
 from kubesvc.testing.builders import endpoint_slice, service
@@ -131,3 +132,11 @@ def test_affinity_in_ipv6(engine: str) -> None:
     for outcome in first:
         again = single(outcomes(rules, "2001:db8::9", "tcp/[2001:db8::1]:30080", memory=outcome.memory))
         assert again.target == outcome.target
+
+
+def test_ipv6_clients_are_known_by_the_hashes_the_kernel_makes_of_them() -> None:
+    one, other = client_key("2001:db8::9"), client_key("2001:db8::a")
+
+    assert len(set(one) | set(other)) == 4
+    assert jhash(b"", 0) != jhash(bytes(4), 0) != jhash(bytes(16), 0)
+    assert client_key("192.0.2.9") == ("192.0.2.9",)

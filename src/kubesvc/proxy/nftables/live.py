@@ -5,17 +5,18 @@ from collections.abc import Iterable, Mapping
 from kubesvc.linux.netlink_wire import Denied, NetlinkError
 from kubesvc.linux.nft import Nft
 from kubesvc.linux.nft_counters import Counted, CounterSocket
-from kubesvc.linux.nft_elements import SetType
+from kubesvc.linux.nft_elements import Field, SetType
 from kubesvc.proxy.backend import BackendError
 from kubesvc.proxy.live import Counts
 from kubesvc.proxy.model import PROTOCOL_NUMBERS, Family, PortPlan, ServicePortName, Target
 from kubesvc.proxy.nftables import words
 from kubesvc.proxy.nftables.elements import ElementKey, Value
+from kubesvc.proxy.nftables.jhash import client_key
 from kubesvc.proxy.nftables.listing import differences, fill_ranges, parse_listing, parse_ranges
 from kubesvc.proxy.nftables.schema import from_kernel, set_types
-from kubesvc.proxy.nftables.syntax import TABLE, nft_family
+from kubesvc.proxy.nftables.syntax import CLIENT_SEEDS, TABLE, nft_family
 from kubesvc.proxy.nftables.trace import NftEngine
-from kubesvc.proxy.trace import NOTHING, Memory
+from kubesvc.proxy.trace import Memory
 
 RANGES = ("pods", "service-cidrs", "node-port-addresses")
 _RETRIES = 5
@@ -36,7 +37,7 @@ class LiveTable:
         return NftEngine(self._text, self.elements.items(), local)
 
     def memory(self, source: str) -> Memory:
-        return frozenset(entry for entry in self._affinity if entry[0] == source)
+        return frozenset(entry for entry in self._affinity if entry[:-2] == client_key(source))
 
     def differences(self, plans: Mapping[ServicePortName, PortPlan]) -> list[str]:
         return differences(self.elements, plans)
@@ -134,8 +135,7 @@ def _listed(socket: CounterSocket, set_: SetType) -> list[Counted]:
 
 
 def _read_affinity(socket: CounterSocket, family: Family) -> Memory:
-    """Who is bound to which endpoint. Clients of IPv6 are only known by hashes: theirs is left out."""
-    if family is Family.IPV6:
-        return NOTHING
-    bound = _listed(socket, SetType("affinity", ("ipv4", "word"), ("word",)))
+    """Who is bound to which endpoint."""
+    client: list[Field] = ["ipv4"] if family is Family.IPV4 else ["word" for _ in CLIENT_SEEDS]
+    bound = _listed(socket, SetType("affinity", (*client, "word"), ("word",)))
     return frozenset((*each.key, each.value[0]) for each in bound)

@@ -6,6 +6,8 @@ from kubesvc.proxy.model import Family
 
 TABLE = "kubesvc-proxy"
 PROTOCOLS = ("tcp", "udp", "sctp")
+CLIENT_SEEDS = (0x6B756265, 0x73766331)
+HASH_MODULUS = 4294967295
 
 
 def nft_family(family: Family) -> str:
@@ -22,7 +24,7 @@ def client(family: Family) -> str:
     """
     if family is Family.IPV4:
         return "ip saddr"
-    return " . ".join(f"jhash ip6 saddr mod 4294967295 seed {seed:#x}" for seed in (0x6B756265, 0x73766331))
+    return " . ".join(f"jhash ip6 saddr mod {HASH_MODULUS} seed {seed:#x}" for seed in CLIENT_SEEDS)
 
 
 def client_type(family: Family) -> str:
