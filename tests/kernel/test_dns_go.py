@@ -43,12 +43,7 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
         pytest.skip("go is not installed (package golang-go)")
     directory = tmp_path_factory.mktemp("go")
     program = directory / "go-resolver"
-    environment = os.environ | {
-        "CGO_ENABLED": "0",
-        "GOCACHE": str(directory / "cache"),
-        "GOFLAGS": "",
-        "GOPROXY": "off",
-    }
+    settings = {"CGO_ENABLED": "0", "GOCACHE": str(directory / "cache"), "GOFLAGS": "", "GOPROXY": "off"}
     subprocess.run(
         [go, "build", "-o", str(program), str(DIRECTORY / "go_resolver.go")],
         check=True, timeout=150, cwd=directory, env=os.environ | settings,
