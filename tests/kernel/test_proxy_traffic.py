@@ -14,16 +14,18 @@ from tests.unit.proxy.proxy_engines import Place, plans_of, tracker_of
 from kubesvc.linux import netns
 from kubesvc.linux.iptables import Iptables
 from kubesvc.linux.nft import NftError, NftMissing
-from kubesvc.proxy import traffic_table
+from kubesvc.proxy import tracing, traffic_table
 from kubesvc.proxy.backend import Backend, BackendError
 from kubesvc.proxy.iptables.backend import IptablesBackend, remove_chains
 from kubesvc.proxy.kernel import local_addresses, remove_rules
-from kubesvc.proxy.model import Family, ServicePortName, Target
+from kubesvc.proxy.model import Family, PortPlan, ServicePortName, Target
 from kubesvc.proxy.nftables.backend import NftablesBackend, remove_tables
 from kubesvc.proxy.rules import PodSource
+from kubesvc.proxy.tracing import Question
 from kubesvc.proxy.traffic import Direction, Traffic
 from kubesvc.proxy.traffic_layout import SIZE, layout
 from kubesvc.proxy.traffic_table import TrafficTable, remove_traffic_tables
+from kubesvc.proxy.verdict import Carried
 from kubesvc.testing.builders import endpoint_slice, service
 
 pytestmark = [pytest.mark.kernel, pytest.mark.skipif(os.geteuid() != 0, reason="makes network namespaces: run as root")]
@@ -78,13 +80,13 @@ def open_backend(name: str, place: Place) -> Backend:
 class Counted:
     """A node with Services, and its bytes by direction."""
 
-    def __init__(self, family: Family, plans: dict[ServicePortName, object], table: TrafficTable) -> None:
+    def __init__(self, family: Family, plans: dict[ServicePortName, PortPlan], table: TrafficTable) -> None:
         self.family, self.plans, self.table = family, plans, table
 
     def look(self) -> Traffic:
         traffic = Traffic()
         found = self.table.read()
-        traffic.update(found, self.table.parse, self.plans, local=local_addresses(), now=0)  # type: ignore[arg-type]
+        traffic.update(found, self.table.parse, self.plans, local=local_addresses(), now=0)
         return traffic
 
 
@@ -105,7 +107,7 @@ def counting(net: Net, family: Family, backend: str = "nftables", endpoint: str 
             assert not asyncio.run(kernel.full_sync(plans)).refused
             table = TrafficTable(family, endpoints=True)
             table.ensure()
-            yield Counted(family, dict(plans), table)
+            yield Counted(family, plans, table)
         finally:
             kernel.close()
             remove_tables()
@@ -137,6 +139,23 @@ def test_every_packet_is_counted_once(net: Net, backend: str, family: Family, wa
         (WEB, target, Direction.REQUEST): asked,
         (WEB, target, Direction.RESPONSE): answered,
     }
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_traced_packet_shows_the_bytes_of_those_before(net: Net, backend: str) -> None:
+    family = Family.IPV4
+    with counting(net, family, backend) as counted:
+        answer = net.ask("pod-a", VIP, 80, udp=True, timeout=2)
+        question = Question(PODS["pod-a"], VIP, 80, "UDP", "node-a", (NODE_ADDRESS,), counted.plans)
+        traced = tracing.answer(question)
+        remove_traffic_tables()
+        uncounted = tracing.answer(question)
+
+    carried = Carried(HEADERS[family] + QUESTION, HEADERS[family] + len(answer))
+    assert traced.carried == carried
+    assert [each.carried for each in traced.candidates] == [carried]
+    assert uncounted.served
+    assert uncounted.carried is None
 
 
 @pytest.mark.parametrize("family", Family)

@@ -20,6 +20,7 @@ from kubesvc.proxy.rules import node_addresses
 from kubesvc.proxy.services import is_proxied
 from kubesvc.proxy.trace import Packet, weigh
 from kubesvc.proxy.tracker import Tracker
+from kubesvc.proxy.traffic_table import read_traffic
 from kubesvc.proxy.verdict import Answer, Case, judge
 
 
@@ -95,6 +96,7 @@ def answer(question: Question) -> Answer:
         path=engine.notes,
         counts=rules.counts(question.plans),
         differences=rules.differences(question.plans),
+        traffic=read_traffic(question.family, question.plans, local),
     )
 
 

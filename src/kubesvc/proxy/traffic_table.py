@@ -31,12 +31,19 @@ class TrafficTable:
         if endpoints:
             self._fields += (address, "port")
 
+    def there(self) -> bool:
+        """Whether the kernel has the table, as this version and these options make it."""
+        try:
+            with CounterSocket(nft_family(self._family), TABLE) as socket:
+                return self._is_in_order(socket)
+        except OSError:
+            return False  # no nf_tables in this kernel, or no right to look
+
     def ensure(self) -> None:
         """Make the table unless it is there as it should be: its counters outlive the proxy. Raises BackendError."""
         try:
             with CounterSocket(nft_family(self._family), TABLE) as socket:
-                info = socket.table()
-                if info and info.comment == self._layout.comment and socket.count_rules() == self._layout.rules:
+                if self._is_in_order(socket):
                     return
                 socket.delete_table()
             nft = Nft()
@@ -72,6 +79,10 @@ class TrafficTable:
         endpoint = Target(str(items[3]), int(items[4])) if len(items) > 3 else None
         return Ends(str(items[0]), int(items[1]), int(items[2]), endpoint)
 
+    def _is_in_order(self, socket: CounterSocket) -> bool:
+        info = socket.table()
+        return info is not None and info.comment == self._layout.comment and socket.count_rules() == self._layout.rules
+
 
 class TrafficCounts:
     """One family's sums of bytes."""
@@ -91,6 +102,17 @@ class TrafficCounts:
         if full and not self._full:
             _log.warning("traffic counters are full: bytes of further connections are not counted", elements=SIZE)
         self._full = full
+
+
+def read_traffic(family: Family, plans: Mapping[ServicePortName, PortPlan], local: Iterable[str]) -> Traffic | None:
+    """What these ports have carried since the table was made; None if nobody counts. Raises BackendError."""
+    for endpoints in (True, False):
+        table = TrafficTable(family, endpoints=endpoints)
+        if table.there():
+            traffic = Traffic()
+            traffic.update(table.read(), table.parse, plans, local=local, now=0)
+            return traffic
+    return None
 
 
 def remove_traffic_tables() -> list[str]:

@@ -8,9 +8,17 @@ from kubesvc.proxy.addresses import range_contains
 from kubesvc.proxy.live import Counts
 from kubesvc.proxy.model import PROTOCOL_NUMBERS, PortPlan, ServicePortName, Target
 from kubesvc.proxy.trace import Note, Outcome, Packet, Verdict
+from kubesvc.proxy.traffic import Direction, Traffic
 
 _MANY = 4
 """From this many keys on, look-ups in one map are only counted."""
+
+
+class Carried(NamedTuple):
+    """Bytes of IP packets from clients, and back to them."""
+
+    request: int
+    response: int
 
 
 class Candidate(NamedTuple):
@@ -20,6 +28,8 @@ class Candidate(NamedTuple):
     share: float
     masqueraded: bool
     connections: int
+    carried: Carried | None = None
+    """None where the proxy counts no bytes, or this endpoint has carried none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +44,8 @@ class Answer:
     reason: str = ""
     owner: ServicePortName | None = None
     connections: int = 0
+    carried: Carried | None = None
+    """None where the proxy counts no bytes."""
     candidates: tuple[Candidate, ...] = ()
     path: tuple[Note, ...] = ()
     differences: tuple[str, ...] = ()
@@ -76,11 +88,12 @@ def judge(
     path: Iterable[Note],
     counts: Counts,
     differences: Iterable[str],
+    traffic: Traffic | None = None,
 ) -> Answer:
     """Put together what the tracer found and what the plan says."""
     plan = case.owner()
     owner = plan.name if plan else None
-    candidates = _candidates(outcomes, owner, counts)
+    candidates = _candidates(outcomes, owner, counts, traffic or Traffic())
     verdict = "endpoints" if candidates else _worst(outcomes)
     return Answer(
         node=case.node,
@@ -90,6 +103,7 @@ def judge(
         reason="" if candidates else explain(case, verdict),
         owner=owner,
         connections=counts.services.get(owner, 0) if owner else 0,
+        carried=_carried(traffic.services.get((owner, way)) for way in Direction) if owner and traffic else None,
         candidates=tuple(candidates),
         path=tuple(path),
         differences=tuple(differences),
@@ -120,14 +134,16 @@ def render(answer: Answer) -> str:
     lines = [
         f"packet       {packet.source} -> {_at(packet.destination, packet.port)}/{protocol}, at node {answer.node}",
         f"service      {answer.owner or 'none has this address and port'}"
-        + (f" ({answer.connections} connections counted here)" if answer.owner else ""),
+        + (f" ({answer.connections} connections{_bytes(answer.carried)} counted here)" if answer.owner else ""),
         f"verdict      {_verdict(answer)}",
     ]
     if answer.candidates:
-        lines += ["", f"{'ENDPOINT':<26} {'SHARE':>7}  {'SOURCE SEEN':<12} CONNECTIONS"]
+        counted = any(each.carried for each in answer.candidates)
+        head = "CONNECTIONS  BYTES TO IT   BYTES BACK" if counted else "CONNECTIONS"
+        lines += ["", f"{'ENDPOINT':<26} {'SHARE':>7}  {'SOURCE SEEN':<12} {head}"]
         lines += [
             f"{_at(*each.target):<26} {each.share:>7.1%}  {'the node' if each.masqueraded else packet.source:<12} "
-            f"{each.connections}"
+            f"{_numbers(each) if counted else each.connections}"
             for each in answer.candidates
         ]
     lines += ["", f"path through the live {answer.backend} rules"]
@@ -147,6 +163,7 @@ def document(answer: Answer) -> dict[str, object]:
         "protocol": _protocol(answer.packet.protocol),
         "service": str(answer.owner) if answer.owner else None,
         "connections": answer.connections,
+        "bytes": answer.carried and answer.carried._asdict(),
         "verdict": answer.verdict,
         "reason": answer.reason,
         "endpoints": [
@@ -155,6 +172,7 @@ def document(answer: Answer) -> dict[str, object]:
                 "share": round(each.share, 4),
                 "masqueraded": each.masqueraded,
                 "connections": each.connections,
+                "bytes": each.carried and each.carried._asdict(),
             }
             for each in answer.candidates
         ],
@@ -164,7 +182,9 @@ def document(answer: Answer) -> dict[str, object]:
     }
 
 
-def _candidates(outcomes: Mapping[Outcome, float], owner: ServicePortName | None, counts: Counts) -> list[Candidate]:
+def _candidates(
+    outcomes: Mapping[Outcome, float], owner: ServicePortName | None, counts: Counts, traffic: Traffic
+) -> list[Candidate]:
     shares: dict[tuple[Target, bool], float] = {}
     for outcome, share in outcomes.items():
         if outcome.target is not None:
@@ -173,8 +193,15 @@ def _candidates(outcomes: Mapping[Outcome, float], owner: ServicePortName | None
     found = []
     for (target, masqueraded), share in sorted(shares.items()):
         counted = counts.endpoints.get((owner, target), 0) if owner else 0
-        found.append(Candidate(target, share, masqueraded, counted))
+        carried = _carried(traffic.endpoints.get((owner, target, way)) for way in Direction) if owner else None
+        found.append(Candidate(target, share, masqueraded, counted, carried))
     return found
+
+
+def _carried(numbers: Iterable[int | None]) -> Carried | None:
+    """Requests' and responses' bytes; None if neither was counted."""
+    request, response = numbers
+    return None if request is response is None else Carried(request or 0, response or 0)
 
 
 def _worst(outcomes: Iterable[Outcome]) -> str:
@@ -202,6 +229,15 @@ def _allowed(plan: PortPlan, source: str) -> bool:
     if plan.allow_vip_sources and source in service.load_balancer_ips:
         return True
     return any(range_contains(cidr, source) for cidr in service.source_ranges)
+
+
+def _bytes(carried: Carried | None) -> str:
+    return f", {carried.request} bytes to it and {carried.response} back" if carried else ""
+
+
+def _numbers(candidate: Candidate) -> str:
+    carried = candidate.carried or Carried(0, 0)
+    return f"{candidate.connections:<11} {carried.request:>12} {carried.response:>12}"
 
 
 def _verdict(answer: Answer) -> str:

@@ -5,7 +5,9 @@ from tests.unit.proxy import proxy_behaviour as table
 from tests.unit.proxy.proxy_engines import ENGINES, NODE, Document, Place, plans_of, tracker_of
 
 from kubesvc.proxy.live import Counts
+from kubesvc.proxy.model import Target
 from kubesvc.proxy.trace import Packet, weigh
+from kubesvc.proxy.traffic import Direction, Traffic
 from kubesvc.proxy.verdict import Answer, Case, document, judge, render
 
 
@@ -88,6 +90,32 @@ def test_the_document_says_the_same() -> None:
     said = document(answer)
 
     assert said["endpoints"] == [
-        {"address": f"{table.REMOTE_POD}:8080", "share": 1.0, "masqueraded": False, "connections": 0}
+        {"address": f"{table.REMOTE_POD}:8080", "share": 1.0, "masqueraded": False, "connections": 0, "bytes": None}
     ]
     assert (said["verdict"], said["agrees"]) == ("endpoints", True)
+
+
+def test_bytes_are_shown_where_they_are_counted() -> None:
+    plans = plans_of(tracker_of(Place(), table.everything(*table.LOCAL_AND_REMOTE)))
+    (name,) = plans
+    traffic = Traffic()
+    traffic.services = {(name, Direction.REQUEST): 870, (name, Direction.RESPONSE): 13200}
+    traffic.endpoints = {(name, Target(table.POD, 8080), Direction.RESPONSE): 13100}
+    engine = ENGINES["nftables"](Place(), plans)
+    packet = Packet(table.OUTSIDE, table.CLUSTER_IP, 80)
+    case = Case(packet, plans, NODE, engine.local_addresses)
+    counts = Counts({name: 3}, {(name, Target(table.POD, 8080)): 2})
+
+    answer = judge(case, "nftables", weigh(engine, packet), path=(), counts=counts, differences=(), traffic=traffic)
+
+    text = render(answer)
+    assert "default/web (3 connections, 870 bytes to it and 13200 back counted here)" in text
+    assert [line.split()[-3:] for line in text.splitlines() if line.startswith("10.244.")] == [
+        ["2", "0", "13100"], ["0", "0", "0"], ["0", "0", "0"],
+    ]  # fmt: skip
+    found = document(answer)
+    assert found["bytes"] == {"request": 870, "response": 13200}
+    assert [each["bytes"] for each in found["endpoints"]] == [  # type: ignore[attr-defined]
+        {"request": 0, "response": 13100}, None, None,
+    ]  # fmt: skip
+    assert document(ask("nftables", table.everything(), table.POD, table.CLUSTER_IP))["bytes"] is None
