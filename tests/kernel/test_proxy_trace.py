@@ -8,7 +8,8 @@ from contextlib import contextmanager
 
 import pytest
 from tests.unit.proxy import proxy_behaviour as table
-from tests.unit.proxy.proxy_engines import NODE, Place, outcomes, plans_of, say, tracker_of
+from tests.unit.proxy.proxy_engines import NODE, Place, outcomes, place_of, plans_of, say, tracker_of
+from tests.unit.proxy.proxy_families import in_family
 
 from kubesvc.linux import netns
 from kubesvc.linux.iptables import Iptables
@@ -19,6 +20,7 @@ from kubesvc.proxy.live import LiveRules
 from kubesvc.proxy.model import Family
 from kubesvc.proxy.nftables.backend import NftablesBackend
 from kubesvc.proxy.nftables.live import read_table
+from kubesvc.proxy.rules import PodSource
 from kubesvc.proxy.tracing import Question, answer
 
 pytestmark = [pytest.mark.kernel, pytest.mark.skipif(os.geteuid() != 0, reason="makes network namespaces: run as root")]
@@ -59,13 +61,13 @@ def rules(backend: str, place: Place, objects: tuple[table.Document, ...]) -> It
         kernel = BACKENDS[backend](place)
         try:
             asyncio.run(kernel.full_sync(plans_of(tracker_of(place, objects))))
-            yield read()
+            yield read(place.family)
         finally:
             kernel.close()
 
 
-def read() -> LiveRules:
-    found = read_table(Family.IPV4) or read_chains(Family.IPV4)
+def read(family: Family = Family.IPV4) -> LiveRules:
+    found = read_table(family) or read_chains(family)
     assert found is not None
     return found
 
@@ -102,6 +104,42 @@ def test_an_answer_names_endpoints_with_shares_and_where_the_kernel_differs(back
 
         meddle(backend)
         assert any("missing in the kernel" in line for line in answer(question()).differences)
+
+
+SETTINGS = {
+    "as usual": Place(),
+    "of IPv6": place_of(table.Case("", (), {}), Family.IPV6),
+    "two ranges of pods, and of Services": Place(
+        pods=PodSource(("10.244.0.0/16", "10.9.0.0/16")), service_cidrs=("10.96.0.0/16", "10.7.0.0/16")
+    ),
+    "pods behind a bridge": Place(pods=PodSource(interface="cni0")),
+    "pods behind interfaces": Place(pods=PodSource(interface="veth*")),
+    "no local detector": Place(pods=PodSource(), service_cidrs=()),
+    "everything masqueraded": Place(masquerade_all=True, pods=PodSource()),
+    "everything masqueraded, pods known": Place(masquerade_all=True),
+    "node ports on chosen addresses": Place(nodeport_addresses=("192.0.2.0/24", "10.244.1.1")),
+}
+
+
+@pytest.mark.parametrize("place", SETTINGS.values(), ids=SETTINGS)
+def test_static_rules_are_compared_whatever_they_were_made_from(place: Place) -> None:
+    objects = table.everything(f"{table.SECOND_POD}@node-a", sessionAffinity="ClientIP")
+    with rules("nftables", place, in_family(table.Case("", objects, {}), place.family).objects) as live:
+        assert live.differences({}) == []
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("insert rule ip kubesvc-proxy services ip daddr 10.96.0.10 drop", "too much in the kernel: chain services: "),
+        ("flush chain ip kubesvc-proxy nat-postrouting", "missing in the kernel: chain nat-postrouting: "),
+        ("add chain ip kubesvc-proxy nat-output { policy drop; }", "missing in the kernel: chain nat-output: type nat"),
+    ],
+)
+def test_static_rules_that_somebody_changed_are_named(command: str, said: str) -> None:
+    with rules("nftables", Place(), WEB):
+        run("nft", command)
+        assert any(line.startswith(said) for line in read().differences({}))
 
 
 def meddle(backend: str) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
+from kubesvc.linux import netns
 from kubesvc.linux.netlink_wire import Denied, NetlinkError
 from kubesvc.linux.nft import Nft
 from kubesvc.linux.nft_counters import Counted, CounterSocket
@@ -10,12 +11,16 @@ from kubesvc.proxy.backend import BackendError
 from kubesvc.proxy.live import Counts
 from kubesvc.proxy.model import PROTOCOL_NUMBERS, Family, PortPlan, ServicePortName, Target
 from kubesvc.proxy.nftables import words
+from kubesvc.proxy.nftables.agreement import chains_of, differing_rules, possible_settings
+from kubesvc.proxy.nftables.compile import sticky_chains_in
 from kubesvc.proxy.nftables.elements import ElementKey, Value
 from kubesvc.proxy.nftables.jhash import client_key
+from kubesvc.proxy.nftables.layout import table_text
 from kubesvc.proxy.nftables.listing import differences, fill_ranges, parse_listing, parse_ranges
 from kubesvc.proxy.nftables.schema import from_kernel, set_types
 from kubesvc.proxy.nftables.syntax import CLIENT_SEEDS, TABLE, nft_family
 from kubesvc.proxy.nftables.trace import NftEngine
+from kubesvc.proxy.rules import RuleSettings
 from kubesvc.proxy.trace import Memory
 
 RANGES = ("pods", "service-cidrs", "node-port-addresses")
@@ -28,9 +33,15 @@ class LiveTable:
     backend = "nftables"
 
     def __init__(
-        self, text: str, elements: dict[ElementKey, Value], packets: dict[ElementKey, int], affinity: Memory
+        self,
+        family: Family,
+        text: str,
+        elements: dict[ElementKey, Value],
+        packets: dict[ElementKey, int],
+        affinity: Memory,
     ) -> None:
         self.elements = elements
+        self._family = family
         self._text, self._packets, self._affinity = text, packets, affinity
 
     def engine(self, local: Iterable[str]) -> NftEngine:
@@ -40,10 +51,30 @@ class LiveTable:
         return frozenset(entry for entry in self._affinity if entry[:-2] == client_key(source))
 
     def differences(self, plans: Mapping[ServicePortName, PortPlan]) -> list[str]:
-        return differences(self.elements, plans)
+        return [*self._differing_rules(), *differences(self.elements, plans)]
 
     def counts(self, plans: Mapping[ServicePortName, PortPlan]) -> Counts:
         return count_elements(self.elements, self._packets, plans)
+
+    def _differing_rules(self) -> list[str]:
+        live = chains_of(self._text)
+        sticky = sticky_chains_in(self.elements)
+        wanted = (chains_of(listed(each, sticky)) for each in possible_settings(self._text, self._family))
+        try:
+            return min((differing_rules(live, chains) for chains in wanted), key=len)
+        except PermissionError:
+            return []  # a namespace to list them in takes CAP_SYS_ADMIN, reading the table only CAP_NET_ADMIN
+
+
+def listed(settings: RuleSettings, sticky: Iterable[str] = ()) -> str:
+    """How nft lists the table of these settings: made in an empty network namespace that ends at once."""
+    with netns.scratch():
+        nft = Nft(terse=True)
+        try:
+            nft.run(table_text(settings, sticky))
+            return parse_listing(nft.run(f"list table {nft_family(settings.family)} {TABLE}"))
+        finally:
+            nft.close()
 
 
 def count_elements(
@@ -82,7 +113,7 @@ def read_table(family: Family) -> LiveTable | None:
         raise BackendError(f"nftables: {err} (root or CAP_NET_ADMIN is needed)") from err
     except NetlinkError as err:
         raise BackendError(f"nftables: {err}") from err
-    return LiveTable(_read_text(nft_family(family)), elements, packets, affinity)
+    return LiveTable(family, _read_text(nft_family(family)), elements, packets, affinity)
 
 
 def read_counts(family: Family, plans: Mapping[ServicePortName, PortPlan], *, endpoints: bool) -> Counts:
