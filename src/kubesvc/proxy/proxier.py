@@ -7,6 +7,7 @@ grows and no fixed delay is ever added.
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
 
@@ -27,6 +28,8 @@ CHECK_SECONDS = 0.5
 RETRY_SECONDS = (0.1, 0.5, 2.0, 10.0, 30.0)
 FULL_SYNC_SECONDS = 3600.0
 HEALTH_RETRY_SECONDS = 30.0
+TRIGGERS_AT_MOST = 10_000
+"""How many changes are timed at once: while syncs fail for long, the newest."""
 
 _log = log("proxy")
 
@@ -56,7 +59,7 @@ class Proxier:
         self._complain = complain or (lambda _: None)
         self._on_node = on_node or (lambda _: None)
         self._complaints: dict[tuple[str, Key], set[Complaint]] = {}
-        self._triggers: list[float] = []
+        self._triggers: deque[float] = deque(maxlen=TRIGGERS_AT_MOST)
         self._waiting = {"services": 0, "endpoints": 0}
         self._syncing = False
         self._wake = asyncio.Event()
@@ -161,7 +164,8 @@ class Proxier:
     def _note_synced(self) -> None:
         now = self._clock.now()
         self._health.synced = True
-        triggers, self._triggers = self._triggers, []
+        triggers = list(self._triggers)
+        self._triggers.clear()
         for family in self.families:
             label = family.tracker.family.value
             self._metrics.last_sync.set(now.timestamp(), label)

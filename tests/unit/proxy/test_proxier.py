@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 
+import msgspec
 from tests.unit.proxy.proxy_engines import NODE
 
 from kubesvc.aio.clock import SystemClock
@@ -15,7 +16,7 @@ from kubesvc.proxy.family import FamilyProxy
 from kubesvc.proxy.health import Health
 from kubesvc.proxy.metrics import ProxyMetrics
 from kubesvc.proxy.model import Complaint, Family, PortPlan, ServicePortName
-from kubesvc.proxy.proxier import Proxier
+from kubesvc.proxy.proxier import TRIGGER_TIME, TRIGGERS_AT_MOST, Proxier
 from kubesvc.proxy.rules import RuleSettings
 from kubesvc.proxy.tracker import Tracker
 from kubesvc.testing.builders import endpoint_slice, node, service
@@ -267,3 +268,24 @@ async def test_syncs_that_keep_failing_make_the_proxy_unhealthy_until_one_succee
         await world.until(lambda: not world.health.live(SystemClock().monotonic() + 61))
         world.backend.broken = False
         await world.until(lambda: world.health.live(SystemClock().monotonic() + 61))
+
+
+async def test_changes_during_a_long_failure_take_no_more_and_more_memory() -> None:
+    world = World()
+    world.api.put(service("web"))
+    async with world.running():
+        await world.proxier.first_sync.wait()
+        world.backend.broken = True
+        slice_ = endpoint_slice("web", "10.1.2.3@b")
+        slice_["metadata"]["annotations"] = {TRIGGER_TIME: "2026-01-01T00:00:00Z"}
+        for index in range(TRIGGERS_AT_MOST + 500):
+            slice_["endpoints"][0]["addresses"] = [f"10.1.2.{index % 250 + 1}"]
+            world.api.send_raw(ENDPOINTSLICES, "MODIFIED", msgspec.json.encode(slice_))
+        slice_["endpoints"][0]["addresses"] = ["10.9.9.9"]
+        world.api.put(slice_)
+        await world.until(lambda: len(world.proxier._triggers) == TRIGGERS_AT_MOST)
+        world.backend.broken = False
+        await world.until(lambda: not world.proxier._triggers)
+
+    ((_, plan),) = world.backend.plans.items()
+    assert [target.ip for target in plan.cluster] == ["10.9.9.9"]
