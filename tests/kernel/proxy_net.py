@@ -170,6 +170,9 @@ def _wire(net: Net) -> None:
     for role in ("node", "outside", *PODS):
         for key in ("net.ipv6.conf.all.accept_dad", "net.ipv6.conf.default.accept_dad"):
             net.exec(role, "sysctl", "-qw", f"{key}=0")
+        # A redirect uses up what the kernel allows in ICMP errors to its receiver, and a refusal is one.
+        for key in ("net.ipv4.conf.all.send_redirects", "net.ipv4.conf.default.send_redirects"):
+            net.exec(role, "sysctl", "-qw", f"{key}=0")
     node = net.name("node")
     net.exec("node", "sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1")
     _link(

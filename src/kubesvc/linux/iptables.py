@@ -1,10 +1,14 @@
 """iptables by its own programs: which variant this machine has, restores and saves."""
 
 import asyncio
+import codecs
 import shutil
 import subprocess
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from functools import cached_property
+
+from kubesvc.linux.iptables_feed import FeedUnusable, Refused, RestoreFeed
 
 
 class IptablesError(Exception):
@@ -20,6 +24,7 @@ class IptablesMissing(IptablesError):
 
 
 WAIT_SECONDS = 5
+_BLOCK = 1 << 20
 _HINT = "iptables is not installed (Debian and Ubuntu: apt install iptables)"
 
 
@@ -31,6 +36,8 @@ class Iptables:
         self._base = f"{base}-{variant}" if variant else base
         self._restore = self._find("restore")
         self._save = self._find("save")
+        self._restoring = [self._restore, "--noflush", "-w", str(WAIT_SECONDS)]
+        self._feed: RestoreFeed | None = RestoreFeed(self._restoring)
 
     @property
     def name(self) -> str:
@@ -54,13 +61,54 @@ class Iptables:
         if done.returncode:
             raise IptablesError(_explain(self._base, done.stderr))
 
-    async def restore(self, text: str) -> None:
-        """Apply tables in iptables-save's format, each atomically, leaving other chains alone."""
-        await self._run([self._restore, "--noflush", "-w", str(WAIT_SECONDS)], text)
+    def has_chain(self, table: str, chain: str) -> bool:
+        """Whether there is such a chain."""
+        command = [self._base, "-w", str(WAIT_SECONDS), "-t", table, "-S", chain, "1"]
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
-    async def save(self, table: str) -> list[str]:
-        """The lines of one table; none if the table does not exist."""
-        return (await self._run([self._save, "-t", table], "")).splitlines()
+    async def restore(self, text: str) -> None:
+        """Apply tables in iptables-save's format, each atomically, leaving other chains alone.
+
+        Goes through a program that stays, where that can be had, until `close`.
+        """
+        try:
+            if self._feed is not None:
+                self._feed.start()
+                await asyncio.to_thread(self._feed.restore, text)
+                return
+        except FeedUnusable:
+            self._feed = None
+        except Refused as err:
+            raise IptablesError(_explain(self._base, str(err))) from err
+        await self._run(self._restoring, text)
+
+    async def save(self, table: str) -> AsyncIterator[list[str]]:
+        """The lines of one table, many at a time; none if the table does not exist."""
+        process = await asyncio.create_subprocess_exec(
+            self._save, "-t", table, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, limit=_BLOCK
+        )
+        assert process.stdout is not None
+        assert process.stderr is not None
+        decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+        rest = ""
+        try:
+            while block := await process.stdout.read(_BLOCK):
+                *lines, rest = (rest + decode(block)).split("\n")
+                yield lines
+            errors = await process.stderr.read()
+        except BaseException:
+            with suppress(ProcessLookupError):
+                process.kill()
+            raise
+        finally:
+            await process.wait()
+        if process.returncode:
+            raise IptablesError(_explain(self._base, errors.decode(errors="replace")))
+
+    def close(self) -> None:
+        """End the program that stays."""
+        if self._feed is not None:
+            self._feed.close()
 
     def save_now(self, table: str, *, counters: bool = False) -> list[str]:
         """Like `save`, outside an event loop; with `counters`, `[packets:bytes]` stands before each rule."""
@@ -70,17 +118,16 @@ class Iptables:
 
     def restore_now(self, text: str) -> None:
         """Like `restore`, outside an event loop."""
-        command = [self._restore, "--noflush", "-w", str(WAIT_SECONDS)]
-        done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+        done = subprocess.run(self._restoring, input=text, capture_output=True, text=True, check=False)
         if done.returncode:
             raise IptablesError(_explain(self._base, done.stderr))
 
-    async def _run(self, command: list[str], text: str) -> str:
+    async def _run(self, command: list[str], text: str) -> None:
         process = await asyncio.create_subprocess_exec(
             *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
         )
         try:
-            output, errors = await process.communicate(text.encode())
+            _, errors = await process.communicate(text.encode())
         except asyncio.CancelledError:
             # Tables are committed whole or not at all, so that it may be killed; but it has to be waited for.
             with suppress(ProcessLookupError):
@@ -89,7 +136,6 @@ class Iptables:
             raise
         if process.returncode:
             raise IptablesError(_explain(self._base, errors.decode(errors="replace")))
-        return output.decode()
 
     def _find(self, what: str) -> str:
         found = shutil.which(f"{self._base}-{what}")

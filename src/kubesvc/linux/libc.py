@@ -136,3 +136,11 @@ def inotify_init() -> int:
 def inotify_add_watch(fd: int, path: str, mask: int) -> int:
     """Watch `path`; returns the watch descriptor."""
     return check(_libc.inotify_add_watch(fd, path.encode(), mask), path)
+
+
+def getsockopt(fd: int, level: int, option: int, asked: bytes) -> bytes:
+    """getsockopt(2) for options whose value is a question, too: `asked` is replaced by an answer as long."""
+    value = ctypes.create_string_buffer(asked, len(asked))
+    size = ctypes.c_uint32(len(asked))
+    check(_libc.getsockopt(fd, level, option, value, ctypes.byref(size)), f"option {option} of a socket")
+    return value.raw[: size.value]

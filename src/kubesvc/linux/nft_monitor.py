@@ -23,22 +23,17 @@ _TABLE_OF_ANYTHING = 1
 _RECEIVE = 1 << 18
 
 
-class TableMonitor(NfnetlinkSocket):
-    """Listens to changes of one table; costs the kernel a copy of every change of any table."""
+class NftMonitor(NfnetlinkSocket):
+    """Listens to changes of all tables; costs the kernel a copy of every change."""
 
-    def __init__(self, family: str, table: str) -> None:
+    def __init__(self) -> None:
         super().__init__(groups=_GROUP)
-        self._family = FAMILIES[family]
-        self._table = table
 
-    def touched(self, own_ports: Collection[int]) -> bool:
-        """Whether a socket other than these has changed the table since the last call; True if that is unknown."""
-        found = False
-        for port, kind, body in self._waiting():
-            found = found or (port not in own_ports and self._is_ours(kind, body))
-        return found
+    def waiting(self) -> Iterator[tuple[int, int, bytes]]:
+        """What was told since the last call: the sender's port, the message's type, its body.
 
-    def _waiting(self) -> Iterator[tuple[int, int, bytes]]:
+        A type of -1 stands for messages that were lost.
+        """
         while True:
             try:
                 data = self._socket.recv(_RECEIVE, socket.MSG_DONTWAIT)
@@ -54,6 +49,22 @@ class TableMonitor(NfnetlinkSocket):
                 length, kind, _, _, port = _HEADER.unpack_from(data, offset)
                 yield port, kind, data[offset + _HEADER.size : offset + length]
                 offset += (length + 3) & ~3
+
+
+class TableMonitor(NftMonitor):
+    """Listens to changes of one table."""
+
+    def __init__(self, family: str, table: str) -> None:
+        super().__init__()
+        self._family = FAMILIES[family]
+        self._table = table
+
+    def touched(self, own_ports: Collection[int]) -> bool:
+        """Whether a socket other than these has changed the table since the last call; True if that is unknown."""
+        found = False
+        for port, kind, body in self.waiting():
+            found = found or (port not in own_ports and self._is_ours(kind, body))
+        return found
 
     def _is_ours(self, kind: int, body: bytes) -> bool:
         """Whether a change is one of the table; a lost one (-1) may have been."""

@@ -10,7 +10,9 @@ from tests.unit.proxy.proxy_behaviour import Case
 from kubesvc.api import views
 from kubesvc.api.resources import Key
 from kubesvc.proxy.iptables import compile as iptables_compile
-from kubesvc.proxy.iptables.restore import full_restore
+from kubesvc.proxy.iptables.repair import Repair
+from kubesvc.proxy.iptables.restore import Restore, together
+from kubesvc.proxy.iptables.saved import Saved
 from kubesvc.proxy.iptables.static import fixed_rules
 from kubesvc.proxy.iptables.trace import IptablesEngine
 from kubesvc.proxy.model import Family, PortPlan, ServicePortName
@@ -113,8 +115,15 @@ def nft_engine(place: Place, plans: Mapping[ServicePortName, PortPlan], compiler
 
 def iptables_engine(place: Place, plans: Mapping[ServicePortName, PortPlan]) -> IptablesEngine:
     rules = [iptables_compile.compile_port(plan, place.settings) for plan in plans.values()]
-    restore = full_restore(rules, fixed_rules(place.settings), {"nat": [], "filter": []})
-    return IptablesEngine(restore.text(), place.local)
+    return IptablesEngine(iptables_restore(rules, place.settings, Saved()).text(), place.local)
+
+
+def iptables_restore(rules: Iterable[iptables_compile.PortRules], settings: RuleSettings, saved: Saved) -> Restore:
+    """What brings the chains to these rules, at once."""
+    repair = Repair(saved, fixed_rules(settings))
+    base = repair.base()
+    ports = [part for port in rules for part in repair.port(port)]
+    return together([(None, base), *((None, part) for part in ports), *repair.surplus()])
 
 
 ENGINES: dict[str, Callable[[Place, Mapping[ServicePortName, PortPlan]], Engine]] = {

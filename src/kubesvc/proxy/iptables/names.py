@@ -7,7 +7,7 @@ protocol in lower case (+ `address:port` for an endpoint's chain).
 import base64
 import hashlib
 
-from kubesvc.proxy.model import ServicePortName, Target
+from kubesvc.proxy.model import Family, ServicePortName, Target
 
 SERVICES = "KUBE-SERVICES"
 EXTERNAL_SERVICES = "KUBE-EXTERNAL-SERVICES"
@@ -52,6 +52,11 @@ def endpoint_chain(name: ServicePortName, target: Target) -> str:
 def destination(target: Target) -> str:
     """`address:port` as DNAT takes it."""
     return f"[{target.ip}]:{target.port}" if ":" in target.ip else f"{target.ip}:{target.port}"
+
+
+def unreachable(family: Family) -> str:
+    """The ICMP error of a port where nobody listens, as REJECT takes it."""
+    return "icmp6-port-unreachable" if family is Family.IPV6 else "icmp-port-unreachable"
 
 
 def _port(name: ServicePortName) -> str:

@@ -22,11 +22,11 @@ JUMPS: tuple[tuple[str, str, str], ...] = (
     ("nat", "POSTROUTING", _says("kubernetes postrouting rules", names.POSTROUTING)),
     ("filter", "INPUT", _says("kubernetes health check service ports", names.NODEPORTS)),
     ("filter", "INPUT", _EXTERNAL),
-    ("filter", "FORWARD", _EXTERNAL),
-    ("filter", "OUTPUT", _EXTERNAL),
     ("filter", "FORWARD", _says("kubernetes forwarding rules", names.FORWARD)),
     ("filter", "FORWARD", _says(_PORTALS, names.SERVICES, new=True)),
     ("filter", "OUTPUT", _says(_PORTALS, names.SERVICES, new=True)),
+    ("filter", "FORWARD", _EXTERNAL),
+    ("filter", "OUTPUT", _EXTERNAL),
     ("filter", "INPUT", _GUARD),
     ("filter", "OUTPUT", _GUARD),
     ("filter", "FORWARD", _GUARD),
@@ -50,10 +50,10 @@ def fixed_rules(settings: RuleSettings, *, tcp_be_liberal: bool = False) -> dict
     invalid = () if tcp_be_liberal else ("-m conntrack --ctstate INVALID -j DROP",)
     return {
         ("nat", names.SERVICES): _node_port_jumps(settings),
-        ("nat", names.MARK_MASQ): (f"-j MARK --or-mark {mark}",),
+        ("nat", names.MARK_MASQ): (f"-j MARK --set-xmark {mark}/{mark}",),
         ("nat", names.POSTROUTING): (
             f"-m mark ! --mark {mark}/{mark} -j RETURN",
-            f"-j MARK --xor-mark {mark}",
+            f"-j MARK --set-xmark {mark}/0x0",
             '-m comment --comment "kubernetes service traffic requiring SNAT" -j MASQUERADE --random-fully',
         ),
         ("filter", names.FORWARD): (
@@ -63,7 +63,10 @@ def fixed_rules(settings: RuleSettings, *, tcp_be_liberal: bool = False) -> dict
         ),
         ("filter", names.SERVICES): tuple(f"-d {cidr} -j {names.CLUSTER_IPS}" for cidr in settings.service_cidrs),
         ("filter", names.CLUSTER_IPS): ("-j DROP",),
-        ("filter", names.REFUSE): ("-p tcp -j REJECT --reject-with tcp-reset", "-j REJECT"),
+        ("filter", names.REFUSE): (
+            "-p tcp -j REJECT --reject-with tcp-reset",
+            f"-j REJECT --reject-with {names.unreachable(settings.family)}",
+        ),
         ("filter", names.FIREWALL): _anti_martian(settings),
     }
 

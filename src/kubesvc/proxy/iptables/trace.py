@@ -19,7 +19,7 @@ _HOOKS = {
     Hook.FILTER_OUTPUT: ("filter", "OUTPUT"),
 }
 _WITHOUT_VALUE = {"--set", "--rcheck", "--reap", "--random-fully", "--rsource"}
-_IGNORED = {"-m", "--comment", "--mode", "--seconds", "--name", "--mask", "--reject-with"}
+_IGNORED = {"-m", "--comment", "--mode", "--seconds", "--name", "--mask", "--rsource", "--reject-with"}
 
 Option = tuple[bool, str, str]
 """Whether it is negated, its name, its value ("" if it has none)."""
