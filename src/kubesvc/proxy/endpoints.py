@@ -8,7 +8,6 @@ from kubesvc.proxy.addresses import usable_endpoint
 from kubesvc.proxy.model import Complaint, Endpoint, Family
 
 LABEL_SERVICE_NAME = "kubernetes.io/service-name"
-LABEL_HEADLESS = "service.kubernetes.io/headless"
 
 PortKey = tuple[str, str]
 """A port's name ("" if it has none) and its protocol."""

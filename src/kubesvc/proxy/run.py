@@ -21,7 +21,6 @@ from kubesvc.proxy.backend import Backend
 from kubesvc.proxy.configz import configz
 from kubesvc.proxy.counters_page import CountersPage
 from kubesvc.proxy.early import serve_critical
-from kubesvc.proxy.endpoints import LABEL_HEADLESS
 from kubesvc.proxy.family import FamilyProxy
 from kubesvc.proxy.health import JSON, Answer, Health
 from kubesvc.proxy.kernel import (
@@ -34,6 +33,7 @@ from kubesvc.proxy.kernel import (
     remove_rules,
     supported_families,
 )
+from kubesvc.proxy.labels import SELECTOR
 from kubesvc.proxy.memory import keep_service, keep_slice, rare_collections, settle
 from kubesvc.proxy.metrics import ProxyMetrics
 from kubesvc.proxy.model import Complaint, HealthCheck
@@ -42,7 +42,6 @@ from kubesvc.proxy.proxier import Proxier
 from kubesvc.proxy.ranges import ServiceRanges
 from kubesvc.proxy.rules import health_hosts, rule_settings
 from kubesvc.proxy.servers import METRICS, TEXT, Handler, HealthCheckServers, HttpServer, keep_serving
-from kubesvc.proxy.services import LABEL_PROXY_NAME
 from kubesvc.proxy.tracker import Tracker
 
 __all__ = ["LocalDetector", "Mode", "ProxyOptions", "run", "run_with_client"]
@@ -110,10 +109,8 @@ class _Daemon:
         self._metrics = ProxyMetrics(str(Mode(options.mode)))
         self._events = EventRecorder(client, "kube-proxy", host=options.node_name, clock=clock)
         self._informers = (
-            Informer(client, SERVICES, views.Service, label_selector=f"!{LABEL_PROXY_NAME}", retain=keep_service),
-            Informer(
-                client, ENDPOINTSLICES, views.EndpointSlice, label_selector=f"!{LABEL_HEADLESS}", retain=keep_slice
-            ),
+            Informer(client, SERVICES, views.Service, label_selector=SELECTOR, retain=keep_service),
+            Informer(client, ENDPOINTSLICES, views.EndpointSlice, label_selector=SELECTOR, retain=keep_slice),
             Informer(client, NODES, views.Node, field_selector=f"metadata.name={options.node_name}"),
         )
         self._proxier = Proxier(

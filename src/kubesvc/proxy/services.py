@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterable, Iterator
 
 from kubesvc.api import views
 from kubesvc.proxy.addresses import canonical, canonical_range, collapse_ranges, family_of, range_family
+from kubesvc.proxy.labels import is_ours
 from kubesvc.proxy.model import PROTOCOL_NUMBERS, Complaint, Family, ServicePort, ServicePortName
 
 DEFAULT_AFFINITY_SECONDS = 10800
-LABEL_PROXY_NAME = "service.kubernetes.io/service-proxy-name"
 
 Complain = Callable[[str, str], None]
 
@@ -28,7 +28,7 @@ def parse_service(
 
 def is_proxied(service: views.Service) -> bool:
     """False for headless, ExternalName and unallocated Services, and for those another proxy claims."""
-    if LABEL_PROXY_NAME in (service.metadata.labels or {}):
+    if not is_ours(service.metadata.labels):
         return False
     return service.spec.type != "ExternalName" and service.spec.cluster_ip not in ("", "None")
 

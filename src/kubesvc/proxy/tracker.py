@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from kubesvc.api import views
 from kubesvc.api.resources import Key
 from kubesvc.proxy.claims import Claims, Frontend, claims_of, without
-from kubesvc.proxy.endpoints import LABEL_HEADLESS, LABEL_SERVICE_NAME, SliceEndpoints, parse_slice
+from kubesvc.proxy.endpoints import LABEL_SERVICE_NAME, SliceEndpoints, parse_slice
+from kubesvc.proxy.labels import is_ours
 from kubesvc.proxy.model import (
     EMPTY_SERVICE_PLAN,
     Complaint,
@@ -134,6 +135,6 @@ def _owner(key: Key, slice_: views.EndpointSlice | None) -> Key | None:
     if slice_ is None:
         return None
     labels = slice_.metadata.labels or {}
-    if LABEL_HEADLESS in labels or not labels.get(LABEL_SERVICE_NAME):
+    if not is_ours(labels) or not labels.get(LABEL_SERVICE_NAME):
         return None
     return Key(key.namespace, labels[LABEL_SERVICE_NAME])

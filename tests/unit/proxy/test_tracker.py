@@ -98,15 +98,17 @@ def test_a_deleted_service_has_no_plan() -> None:
         service("web", cluster_ip=""),
         service("web", type="ExternalName"),
         service("web", labels={"service.kubernetes.io/service-proxy-name": "other"}),
+        service("web", labels={"service.kubernetes.io/headless": ""}),
     ],
-    ids=["headless", "not allocated", "ExternalName", "claimed by another proxy"],
+    ids=["headless", "not allocated", "ExternalName", "claimed by another proxy", "headless by label"],
 )
 def test_services_that_are_not_proxied(document: Document) -> None:
     assert tracker_with(document).plan(WEB).ports == {}
 
 
-def test_slices_of_headless_services_are_left_alone() -> None:
-    slice_ = endpoint_slice("web", "10.1.2.3@node-b", labels={"service.kubernetes.io/headless": ""})
+@pytest.mark.parametrize("label", ["headless", "service-proxy-name"])
+def test_slices_of_others_are_left_alone(label: str) -> None:
+    slice_ = endpoint_slice("web", "10.1.2.3@node-b", labels={f"service.kubernetes.io/{label}": ""})
 
     assert targets(tracker_with(service("web"), slice_)) == []
 
