@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -91,14 +93,16 @@ class Counted:
 
 
 @contextmanager
-def counting(net: Net, family: Family, backend: str = "nftables", endpoint: str = "pod-b") -> Iterator[Counted]:
-    """Two UDP Services `web` and `other` of one endpoint, in force and counted, in this thread's namespace."""
+def counting(
+    net: Net, family: Family, backend: str = "nftables", endpoint: str = "pod-b", protocol: str = "UDP"
+) -> Iterator[Counted]:
+    """Two Services `web` and `other` of one endpoint, in force and counted, in this thread's namespace."""
     place, where = PLACES[family], f"{address_of(endpoint, family)}@node-a"
     objects = (
-        service("web", port=80, cluster_ip=VIPS[family], node_port=NODE_PORT, protocol="UDP", target_port=PORT),
-        endpoint_slice("web", where, port=PORT, protocol="UDP"),
-        service("other", port=80, cluster_ip=OTHER_VIPS[family], protocol="UDP", target_port=PORT),
-        endpoint_slice("other", where, port=PORT, protocol="UDP"),
+        service("web", port=80, cluster_ip=VIPS[family], node_port=NODE_PORT, protocol=protocol, target_port=PORT),
+        endpoint_slice("web", where, port=PORT, protocol=protocol),
+        service("other", port=80, cluster_ip=OTHER_VIPS[family], protocol=protocol, target_port=PORT),
+        endpoint_slice("other", where, port=PORT, protocol=protocol),
     )
     plans = plans_of(tracker_of(place, objects))
     with netns.entered(net.name("node")):
@@ -139,6 +143,34 @@ def test_every_packet_is_counted_once(net: Net, backend: str, family: Family, wa
         (WEB, target, Direction.REQUEST): asked,
         (WEB, target, Direction.RESPONSE): answered,
     }
+
+
+@pytest.mark.parametrize("family", Family)
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_connection_is_counted_as_its_endpoint_sees_it(net: Net, backend: str, family: Family) -> None:
+    """Handshake, data and farewell over TCP, beside counters in the endpoint's own namespace."""
+    ip = "ip" if family is Family.IPV4 else "ip6"
+    sides = [("input", f"tcp dport {PORT}"), ("output", f"tcp sport {PORT}")]
+    chains = " ".join(
+        f"chain {hook} {{ type filter hook {hook} priority 0; {match} counter; }};" for hook, match in sides
+    )
+    with counting(net, family, backend, protocol="TCP") as counted:
+        net.exec("pod-b", "nft", f"table {ip} seen {{ {chains} }}")
+        try:
+            assert net.ask("pod-a", VIPS[family], 80, timeout=2).startswith("pod-b")
+            deadline = time.monotonic() + 5  # the farewell comes after the answer
+            while True:
+                listed = net.exec("pod-b", "nft", "list", "table", ip, "seen")
+                seen = tuple(int(number) for number in re.findall(r"bytes (\d+)", listed))
+                services = counted.look().services
+                found = tuple(services[WEB._replace(protocol="TCP"), way] for way in Direction)
+                if found == seen or time.monotonic() > deadline:
+                    break
+        finally:
+            net.exec("pod-b", "nft", "delete", "table", ip, "seen")
+
+    assert found == seen
+    assert min(seen) > 3 * (HEADERS[family] - 8 + 20)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
