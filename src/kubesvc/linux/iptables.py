@@ -2,6 +2,7 @@
 
 import asyncio
 import codecs
+import re
 import shutil
 import subprocess
 from collections.abc import AsyncIterator
@@ -24,6 +25,8 @@ class IptablesMissing(IptablesError):
 
 
 WAIT_SECONDS = 5
+OLDEST = (1, 6, 2)
+"""The first whose restore waits for the lock (`-w`) and which knows `MASQUERADE --random-fully`."""
 _BLOCK = 1 << 20
 _HINT = "iptables is not installed (Debian and Ubuntu: apt install iptables)"
 
@@ -47,11 +50,17 @@ class Iptables:
     @cached_property
     def uses_nftables(self) -> bool:
         """Whether this variant keeps its rules in nftables, where every change raises the generation."""
-        done = subprocess.run([self._base, "--version"], capture_output=True, text=True, check=False)
-        return "nf_tables" in done.stdout
+        return "nf_tables" in self._version
+
+    @cached_property
+    def _version(self) -> str:
+        return subprocess.run([self._base, "--version"], capture_output=True, text=True, check=False).stdout.strip()
 
     def check(self) -> None:
         """Try whether the nat table can be had; raises IptablesError."""
+        found = re.search(r"v(\d+)\.(\d+)\.(\d+)", self._version)
+        if found and tuple(map(int, found.groups())) < OLDEST:
+            raise IptablesError(f"{self._version} is too old: {'.'.join(map(str, OLDEST))} or later is needed")
         done = subprocess.run(
             [self._base, "-w", str(WAIT_SECONDS), "-t", "nat", "-S", "PREROUTING"],
             capture_output=True,

@@ -43,6 +43,14 @@ class Nft:
             raise NftError(_explain(errors))
         return str(output)
 
+    def check(self, commands: str) -> None:
+        """Let the library and the kernel judge commands without carrying them out; raises NftError."""
+        self._library.nft_ctx_set_dry_run(self._context, True)
+        try:
+            self.run(commands)
+        finally:
+            self._library.nft_ctx_set_dry_run(self._context, False)
+
     def close(self) -> None:
         if self._context:
             self._library.nft_ctx_free(self._context)
@@ -70,6 +78,8 @@ def _library() -> ctypes.CDLL:
     library.nft_ctx_free.restype = None
     library.nft_ctx_output_set_flags.argtypes = [context, ctypes.c_uint]
     library.nft_ctx_output_set_flags.restype = None
+    library.nft_ctx_set_dry_run.argtypes = [context, ctypes.c_bool]
+    library.nft_ctx_set_dry_run.restype = None
     library.nft_run_cmd_from_buffer.argtypes = [context, ctypes.c_char_p]
     for name in ("nft_ctx_get_output_buffer", "nft_ctx_get_error_buffer"):
         getattr(library, name).argtypes = [context]

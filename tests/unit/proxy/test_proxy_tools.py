@@ -25,3 +25,16 @@ def test_iptables_that_cannot_do_what_it_is_asked_is_quoted(tmp_path: Path, monk
 
     with pytest.raises(BackendError, match="iptables-old: unknown option"):
         open_iptables(RuleSettings(Family.IPV4), variant="old")
+
+
+def test_an_iptables_that_is_too_old_is_named_with_what_is_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("iptables-old", "iptables-old-restore", "iptables-old-save"):
+        tool = tmp_path / name
+        tool.write_text("#!/bin/sh\necho 'iptables v1.4.21'\n")
+        tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+
+    with pytest.raises(BackendError, match=r"iptables v1\.4\.21 is too old: 1\.6\.2 or later is needed"):
+        open_iptables(RuleSettings(Family.IPV4), variant="old")

@@ -21,7 +21,7 @@ from kubesvc.proxy.nftables.compiler import Compiler, Full
 from kubesvc.proxy.nftables.elements import Changes, ElementKey, Value
 from kubesvc.proxy.nftables.layout import COMMENT, MARK, mark_of, replace_text, table_text
 from kubesvc.proxy.nftables.schema import from_kernel, set_types, to_kernel
-from kubesvc.proxy.nftables.sticky import replace_sticky
+from kubesvc.proxy.nftables.sticky import replace_sticky, sticky_name
 from kubesvc.proxy.nftables.syntax import TABLE, nft_family
 from kubesvc.proxy.nftables.watch import TableWatch
 from kubesvc.proxy.rules import RuleSettings
@@ -29,6 +29,8 @@ from kubesvc.proxy.rules import RuleSettings
 _PORTS_AT_ONCE = 150
 _REPAIRS = 3
 _DENIED = "nftables: permission denied (root, or CAP_NET_ADMIN in this network namespace, is needed)"
+# Counters in maps came with these (the kernel's with 5.13); the rest of the layout is older.
+_NEEDED = "libnftables 1.0.1 and Linux 5.13 are the least; older machines can have --proxy-mode iptables"
 
 KernelElements = dict[ElementKey, Value]
 
@@ -42,6 +44,7 @@ class NftablesBackend:
         self._nft = _open_nft()
         self._types = set_types(settings.family)
         self._socket = _open_socket(settings.family)
+        _try_table(self._nft, settings)
         self._sticky: set[str] = set()
         self._watch = TableWatch(self._socket, nft_family(settings.family))
         self._adopted = False
@@ -249,6 +252,18 @@ def _open_nft() -> Nft:
         raise BackendError(str(err)) from err
 
 
+def _try_table(nft: Nft, settings: RuleSettings) -> None:
+    """Whether this machine can hold our rules at all, found out with a table that is not made."""
+    text = table_text(settings, [sticky_name(1, 1, local=False)])
+    try:
+        nft.check(text.replace(TABLE, f"{TABLE}-trial"))
+    except NftError as err:
+        reason = str(err).partition("\n")[0]
+        raise BackendError(
+            f"{reason}: too old for the proxy's rules, with Linux {os.uname().release}; {_NEEDED}"
+        ) from err
+
+
 def _open_socket(family: Family) -> ElementSocket:
     """The netlink channel, tried once so that a missing privilege is said at the start."""
     socket = ElementSocket(nft_family(family), TABLE)
@@ -259,7 +274,7 @@ def _open_socket(family: Family) -> ElementSocket:
         raise BackendError(_DENIED) from err
     except NetlinkError as err:
         socket.close()
-        raise BackendError(f"nftables is not usable in this kernel: {err}") from err
+        raise BackendError(f"nftables is not usable in this kernel: {err}; {_NEEDED}") from err
     return socket
 
 
