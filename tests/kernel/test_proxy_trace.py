@@ -15,22 +15,29 @@ from kubesvc.linux import netns
 from kubesvc.linux.iptables import Iptables
 from kubesvc.proxy.backend import Backend, BackendError
 from kubesvc.proxy.iptables.backend import IptablesBackend
-from kubesvc.proxy.iptables.live import read_chains
+from kubesvc.proxy.iptables.live import LiveChains, read_chains
 from kubesvc.proxy.live import LiveRules
 from kubesvc.proxy.model import Family
 from kubesvc.proxy.nftables.backend import NftablesBackend
 from kubesvc.proxy.nftables.live import read_table
 from kubesvc.proxy.rules import PodSource
 from kubesvc.proxy.tracing import Question, answer
+from kubesvc.testing.builders import endpoint_slice, service
 
 pytestmark = [pytest.mark.kernel, pytest.mark.skipif(os.geteuid() != 0, reason="makes network namespaces: run as root")]
 
 SOURCES = {**table.SOURCES, **table.EXTRA_SOURCES}
 DESTINATIONS = {**table.DESTINATIONS, **table.EXTRA_DESTINATIONS}
+
+
+def iptables(place: Place, variant: str) -> Backend:
+    return IptablesBackend(place.settings, Iptables(ipv6=place.family is Family.IPV6, variant=variant))
+
+
 BACKENDS: dict[str, Callable[[Place], Backend]] = {
     "nftables": lambda place: NftablesBackend(place.settings),
-    "iptables-nft": lambda place: IptablesBackend(place.settings, Iptables(ipv6=False, variant="nft")),
-    "iptables-legacy": lambda place: IptablesBackend(place.settings, Iptables(ipv6=False, variant="legacy")),
+    "iptables-nft": lambda place: iptables(place, "nft"),
+    "iptables-legacy": lambda place: iptables(place, "legacy"),
 }
 WEB = table.everything(*table.LOCAL_AND_REMOTE)
 
@@ -106,6 +113,14 @@ def test_an_answer_names_endpoints_with_shares_and_where_the_kernel_differs(back
         assert any("missing in the kernel" in line for line in answer(question()).differences)
 
 
+MARKED = (
+    *table.everything(f"{table.POD}@node-a", f"{table.REMOTE_POD}@node-b", externalTrafficPolicy="Local"),
+    service("other", port=80, cluster_ip="10.96.0.11"),
+    endpoint_slice("other", f"{table.SECOND_POD}@node-a", port=8080),
+    service("third", port=80, cluster_ip="10.96.0.12", internalTrafficPolicy="Local"),
+    endpoint_slice("third", f"{table.SECOND_POD}@node-a", port=8080),
+)
+"""Some Services, so that one that is not like the others shows."""
 SETTINGS = {
     "as usual": Place(),
     "of IPv6": place_of(table.Case("", (), {}), Family.IPV6),
@@ -140,6 +155,35 @@ def test_static_rules_that_somebody_changed_are_named(command: str, said: str) -
     with rules("nftables", Place(), WEB):
         run("nft", command)
         assert any(line.startswith(said) for line in read().differences({}))
+
+
+@pytest.mark.parametrize("backend", ["iptables-nft", "iptables-legacy"])
+@pytest.mark.parametrize("place", SETTINGS.values(), ids=SETTINGS)
+def test_masquerade_marks_are_compared_whatever_they_were_made_from(backend: str, place: Place) -> None:
+    objects = in_family(table.Case("", MARKED, {}), place.family).objects
+    with rules(backend, place, objects) as live:
+        assert live.differences(plans_of(tracker_of(place, objects))) == []
+
+
+@pytest.mark.parametrize("backend", ["iptables-nft", "iptables-legacy"])
+@pytest.mark.parametrize(
+    ("chain", "change", "said"),
+    [
+        ("KUBE-SVC-", "-D {0} 1", "missing in the kernel: -A {0} ! -s 10.244.0.0/16 -j KUBE-MARK-MASQ"),
+        ("KUBE-SVC-", "-I {0} -j KUBE-MARK-MASQ", "too much in the kernel: -A {0} -j KUBE-MARK-MASQ"),
+        ("KUBE-MARK-MASQ", "-F {0}", "missing in the kernel: -A {0} -j MARK"),
+        ("KUBE-POSTROUTING", "-F {0}", "missing in the kernel: -A {0} -j MASQUERADE"),
+        ("KUBE-MARK-MASQ", "-R {0} 1 -j MARK --or-mark 0x1", "wrong in the kernel: KUBE-POSTROUTING clears another "),
+    ],
+)
+def test_masquerade_marks_that_somebody_changed_are_named(backend: str, chain: str, change: str, said: str) -> None:
+    place = Place()
+    plans = plans_of(tracker_of(place, MARKED))
+    with rules(backend, place, MARKED) as live:
+        assert isinstance(live, LiveChains)
+        own = [name for _, name in live.listing.rules if name.startswith(chain)]
+        run(backend, "-t", "nat", *change.format(own[0]).split())
+        assert any(line.startswith(said.format(own[0])) for line in read().differences(plans))
 
 
 def meddle(backend: str) -> None:
