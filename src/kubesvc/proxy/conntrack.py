@@ -33,6 +33,18 @@ class FlowFilter:
         self.by_frontend.update(dict.fromkeys(stale.frontends, stale.keep))
         self.by_node_port.update(dict.fromkeys(stale.node_ports, stale.keep))
 
+    def renew(self, stale: StaleFlows) -> None:
+        """Take in a port's newest word on what it is asked about already."""
+        for frontend in stale.frontends & self.by_frontend.keys():
+            self.by_frontend[frontend] = stale.keep
+        for port in stale.node_ports & self.by_node_port.keys():
+            self.by_node_port[port] = stale.keep
+
+    def update(self, newer: "FlowFilter") -> None:
+        """Take in everything another one knows."""
+        self.by_frontend |= newer.by_frontend
+        self.by_node_port |= newer.by_node_port
+
     def __bool__(self) -> bool:
         return bool(self.by_frontend or self.by_node_port)
 

@@ -1,22 +1,19 @@
 """One family's proxy: its tracker, its plans, its backend, and the step that brings them into line."""
 
-import time
 from collections.abc import Callable, Mapping
 
 from kubesvc.api.resources import Key
-from kubesvc.linux.conntrack import ConntrackSocket
 from kubesvc.proxy.backend import CRITICAL, Backend, BackendError, SyncReport
-from kubesvc.proxy.conntrack import FlowFilter, all_flows, stale_flows
-from kubesvc.proxy.model import Complaint, HealthCheck, PortPlan, ServicePortName, Target
+from kubesvc.proxy.conntrack import all_flows, stale_flows
+from kubesvc.proxy.model import Complaint, HealthCheck, PortPlan, ServicePortName
+from kubesvc.proxy.sweep import Flows, FlowSweep
 from kubesvc.proxy.tracker import Tracker
-
-UDP = 17
 
 
 class FamilyProxy:
     """Turns the tracker's dirty keys into syncs; a failed sync is followed by a full one."""
 
-    def __init__(self, tracker: Tracker, backend: Backend, flows: ConntrackSocket | None = None) -> None:
+    def __init__(self, tracker: Tracker, backend: Backend, flows: Flows | None = None) -> None:
         self.tracker = tracker
         self.backend = backend
         self.plans: dict[ServicePortName, PortPlan] = {}
@@ -29,9 +26,8 @@ class FamilyProxy:
         self.on_contested: Callable[[Key, tuple[Complaint, ...]], None] = lambda _key, _complaints: None
         """Called for every Service that is planned, with what it claims in vain."""
         self.needs_full = True
-        self._flows = flows
+        self._flows = FlowSweep(flows) if flows is not None else None
         self._ports: dict[Key, tuple[ServicePortName, ...]] = {}
-        self._stale = FlowFilter()
 
     @property
     def pending(self) -> bool:
@@ -54,7 +50,7 @@ class FamilyProxy:
                 self.refused.pop(name, None)
             self.refused.update(report.refused)
         self.needs_full = False
-        self._forget_flows(full=full)
+        self.forget_flows(full=full, again=False)
         return report
 
     def check(self) -> bool:
@@ -103,35 +99,33 @@ class FamilyProxy:
                 names.discard(name)
                 if plan is not None and _lacks_local(plan, direction):
                     names.add(name)
-            stale = stale_flows(old, plan)
-            if stale is not None:
-                self._stale.add(stale)
+            if self._flows is not None:
+                self._note_stale(self._flows, old, plan)
 
-    def _forget_flows(self, *, full: bool) -> None:
-        """Delete stale UDP flows. The rules come first: a packet in between would make the flow anew."""
+    @staticmethod
+    def _note_stale(flows: FlowSweep, old: PortPlan | None, plan: PortPlan | None) -> None:
+        stale = stale_flows(old, plan)
+        if stale is not None:
+            flows.add(stale)
+        elif plan is not None:
+            flows.renew(plan)
+
+    def forget_flows(self, *, full: bool = False, again: bool = True) -> None:
+        """Delete stale UDP flows. The rules come first: a packet in between would make the flow anew.
+
+        With `full`, those of every port, whatever the past was; with `again`, also those that an earlier
+        look may have missed. Does little while nothing is stale.
+        """
         if self._flows is None:
             return
         if full:
             for plan in self.plans.values():
                 stale = all_flows(plan)
                 if stale is not None:
-                    self._stale.add(stale)
-        stale_now, self._stale = self._stale, FlowFilter()
-        if not stale_now:
-            return
-        began = time.monotonic()
-        local = frozenset(self.tracker.node.addresses)
-        found = [
-            flow
-            for flow in self._flows.flows(UDP)
-            if stale_now.is_stale(
-                Target(flow.destination, flow.destination_port),
-                Target(flow.reply_source, flow.reply_source_port),
-                local,
-            )
-        ]
-        deleted = sum(self._flows.delete(flow) for flow in found)
-        self.on_flows(deleted, time.monotonic() - began)
+                    self._flows.add(stale)
+        swept = self._flows.look(frozenset(self.tracker.node.addresses), again=again)
+        if swept is not None:
+            self.on_flows(swept.deleted, swept.seconds)
 
 
 def _lacks_local(plan: PortPlan, direction: str) -> bool:

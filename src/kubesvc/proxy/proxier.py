@@ -108,15 +108,22 @@ class Proxier:
             await self._wake.wait()
 
     async def watch_rules(self) -> None:
-        """Notice within a second when somebody else flushes or replaces our rules; never returns."""
+        """Notice within a second when somebody else flushes or replaces our rules, and look for stale flows again.
+
+        Never returns.
+        """
         await self.first_sync.wait()
         while True:
             await self._clock.sleep(CHECK_SECONDS)
             for family in self.families:
-                if not family.needs_full and not self._syncing and not family.check():
+                if family.needs_full or self._syncing:
+                    continue
+                if not family.check():
                     _log.warning("rules were changed by somebody else, repairing", family=family.tracker.family)
                     self._metrics.repairs.inc(family.tracker.family)
                     self._wake.set()
+                else:
+                    family.forget_flows()
 
     def wake(self) -> None:
         """Something that rules depend on has changed."""
