@@ -54,12 +54,12 @@ async def run(options: ProxyOptions) -> None:
 
     Raises BackendError when the kernel or its tools cannot do what the mode needs.
     """
-    for warning in options.warnings:
-        _log.warning(warning)
     if options.cleanup:
         for what in remove_rules():
             _log.info("removed", what=what)
         return
+    for warning in options.warnings:
+        _log.warning(warning)
     if options.init_only:
         prepare_kernel(options)
         return
