@@ -8,6 +8,7 @@ from kubesvc.cluster.topology import CLUSTER_DNS, CLUSTER_DOMAIN
 DNS_NAMESPACE = "kube-system"
 DNS_NAME = "kube-dns"
 _LABELS = {"k8s-app": DNS_NAME}
+_CONFIG_DIR = "/etc/kube-dns"
 
 
 def bootstrap_objects() -> tuple[tuple[Resource, dict[str, Any]], ...]:
@@ -53,6 +54,8 @@ def dns_deployment() -> dict[str, Any]:
                     # The DNS pod must not wait for itself.
                     "dnsPolicy": "Default",
                     "containers": [_dns_container()],
+                    # Stub domains and upstreams for whoever makes it, Kubernetes' own tests among them.
+                    "volumes": [{"name": "config", "configMap": {"name": DNS_NAME, "optional": True}}],
                 },
             },
         },
@@ -63,7 +66,8 @@ def _dns_container() -> dict[str, Any]:
     return {
         "name": "dns",
         "image": "kubesvc/dns",
-        "args": ["--domain", CLUSTER_DOMAIN],
+        "args": ["--domain", CLUSTER_DOMAIN, "--config-dir", _CONFIG_DIR],
+        "volumeMounts": [{"name": "config", "mountPath": _CONFIG_DIR, "readOnly": True}],
         "ports": [
             {"name": "dns", "containerPort": 53, "protocol": "UDP"},
             {"name": "dns-tcp", "containerPort": 53, "protocol": "TCP"},

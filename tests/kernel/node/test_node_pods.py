@@ -276,7 +276,7 @@ async def test_a_pod_may_run_as_somebody_else(
     world: Any, pod: Callable[..., Document], shell: Callable[..., Document]
 ) -> None:
     context = {"runAsUser": 1234, "runAsGroup": 1235, "fsGroup": 1236}
-    script = "id -u; id -g; id -G; grep CapEff /proc/self/status"
+    script = "id -u; id -g; id -G; grep CapEff /proc/self/status; cat /proc/sys/net/ipv4/ip_unprivileged_port_start"
     container = shell(f"({script}) > /dev/termination-log")
     world.api.put(pod("strict", restartPolicy="Never", securityContext=context, container=container))
 
@@ -285,3 +285,5 @@ async def test_a_pod_may_run_as_somebody_else(
     lines = world.container("strict")["state"]["terminated"]["message"].split("\n")
     assert lines[:3] == ["1234", "1235", "1235 1236"]
     assert int(lines[3].split()[1], 16) == 0
+    # With neither root nor a capability it may answer on port 53.
+    assert lines[4] == "0"

@@ -22,7 +22,7 @@ from kubesvc.node.runtime import protocol as p
 from kubesvc.node.runtime.container import BuiltinImage
 from kubesvc.node.runtime.sandboxdir import bind_socket, remember_shim
 from kubesvc.node.runtime.shimruns import Run, Runs
-from kubesvc.node.runtime.wiring import unwire_pod, wire_pod
+from kubesvc.node.runtime.wiring import open_low_ports, unwire_pod, wire_pod
 
 
 def run_shim(spec: p.SandboxSpec, builtins: Mapping[str, BuiltinImage], report: int) -> NoReturn:
@@ -65,6 +65,7 @@ class Shim:
         self._catch_signals()
         self._enter_namespaces()
         if self._spec.network is not None:
+            open_low_ports()
             own = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
             with RouteSocket() as pod:
                 wire_pod(self._node, pod, own, self._spec.network)

@@ -7,6 +7,8 @@ undo its translation, as it does on a bridge without br_netfilter. Both ends kno
 address beforehand, so the first packet waits for no ARP.
 """
 
+from pathlib import Path
+
 from kubesvc.linux.netlink import RouteSocket
 from kubesvc.node.runtime.protocol import NetworkSpec
 
@@ -35,6 +37,11 @@ def wire_pod(node: RouteSocket, pod: RouteSocket, pod_netns: int, network: Netwo
     node.link_set(network.host_link, up=True)
     node.route_replace(f"{network.address}/32", dev=network.host_link, src=network.node_address)
     node.neighbour_replace(network.host_link, network.address, _POD_MAC)
+
+
+def open_low_ports() -> None:
+    """Let every user answer on every port of the caller's own network, as container engines do for pods."""
+    Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").write_text("0")
 
 
 def unwire_pod(node: RouteSocket, network: NetworkSpec) -> None:
