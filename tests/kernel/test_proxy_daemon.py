@@ -349,6 +349,26 @@ def test_services_are_served_also_while_the_port_of_healthz_is_taken(net: Net) -
     inside(net, "nftables", story)
 
 
+def test_packets_that_conntrack_cannot_make_sense_of_are_dropped_and_counted_in_iptables_mode(net: Net) -> None:
+    async def story(world: World) -> None:
+        put(world, *web())
+        async with world.proxy():
+            assert await world.metric("kubeproxy_iptables_ct_state_invalid_dropped_packets_total") == 0
+            netns.run_in(net.name("outside"), send_nonsense)
+            await world.until(lambda: counted(world))
+
+    async def counted(world: World) -> bool:
+        return await world.metric("kubeproxy_iptables_ct_state_invalid_dropped_packets_total") == 1
+
+    inside(net, "iptables", story)
+
+
+def send_nonsense() -> None:
+    """A TCP segment of zeros, through the node to a pod."""
+    with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP) as sock:
+        sock.sendto(bytes(20), (PODS["remote"], 0))
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_nothing_is_written_before_both_caches_are_complete(net: Net, mode: str) -> None:
     async def story(world: World) -> None:

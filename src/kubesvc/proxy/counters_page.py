@@ -10,7 +10,7 @@ from functools import partial
 from kubesvc.aio.clock import Clock
 from kubesvc.observe import log
 from kubesvc.proxy.backend import BackendError
-from kubesvc.proxy.counting import ConnectionCounts, Pace, add_up
+from kubesvc.proxy.counting import ConnectionCounts, DropCount, Pace, add_up
 from kubesvc.proxy.metrics import CounterMetrics
 from kubesvc.proxy.model import PortPlan, ServicePortName
 from kubesvc.proxy.traffic_table import TrafficCounts
@@ -26,12 +26,15 @@ class FamilyCounters:
     plans: Plans
     connections: ConnectionCounts
     traffic: TrafficCounts | None
+    drops: DropCount | None = None
 
     def looks(self) -> Iterator[Callable[[Plans], None]]:
         """The functions to call with the plans."""
         yield self.connections.look
         if self.traffic:
             yield self.traffic.look
+        if self.drops:
+            yield self.drops.look
 
 
 class CountersPage:
@@ -40,7 +43,7 @@ class CountersPage:
     def __init__(self, families: Sequence[FamilyCounters], clock: Clock, *, endpoints: bool) -> None:
         self._families = tuple(families)
         self._endpoints = endpoints
-        self._metrics = CounterMetrics()
+        self._metrics = CounterMetrics(drops=any(family.drops for family in families))
         self._pace = Pace(clock)
         self._text = b""
 
@@ -63,6 +66,7 @@ class CountersPage:
     def _render(self) -> None:
         metrics, counts = self._metrics, [family.connections for family in self._families]
         traffic = [family.traffic.traffic for family in self._families if family.traffic]
+        metrics.set_drops(sum(family.drops.packets for family in self._families if family.drops))
         metrics.set_services(add_up(each.services.values for each in counts), add_up(each.services for each in traffic))
         if self._endpoints:
             metrics.set_endpoints(

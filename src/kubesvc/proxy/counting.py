@@ -51,6 +51,22 @@ class ConnectionCounts:
         self.endpoints.update(found.endpoints)
 
 
+class DropCount:
+    """How many packets one family's rules dropped as invalid to conntrack; `read` looks into the kernel."""
+
+    def __init__(self, read: Callable[[], int]) -> None:
+        self._total: Totals[None] = Totals()
+        self._read = read
+
+    @property
+    def packets(self) -> int:
+        return self._total.values.get(None, 0)
+
+    def look(self, _plans: Mapping[ServicePortName, PortPlan]) -> None:
+        """Take in the counter. Raises BackendError."""
+        self._total.update({None: self._read()})
+
+
 class Pace:
     """Lets looks happen in a thread, one at a time and not too often."""
 

@@ -11,9 +11,10 @@ from kubesvc.linux.netlink import RouteSocket
 from kubesvc.observe import log
 from kubesvc.proxy.backend import Backend, BackendError
 from kubesvc.proxy.counters_page import FamilyCounters, Plans
-from kubesvc.proxy.counting import ConnectionCounts, Read
+from kubesvc.proxy.counting import ConnectionCounts, DropCount, Read
 from kubesvc.proxy.iptables.backend import open_iptables, remove_chains
 from kubesvc.proxy.iptables.live import read_counts as iptables_counts
+from kubesvc.proxy.iptables.live import read_invalid_drops
 from kubesvc.proxy.model import Family
 from kubesvc.proxy.nftables.backend import NftablesBackend, remove_tables
 from kubesvc.proxy.nftables.live import read_counts as nftables_counts
@@ -48,13 +49,14 @@ def counters_of(options: ProxyOptions, family: Family, plans: Plans, clock: Cloc
     if options.traffic_bytes:
         table = TrafficTable(family, endpoints=options.endpoint_metrics)
         traffic = TrafficCounts(table, local_addresses, clock)
-    return FamilyCounters(plans, ConnectionCounts(_reader(options, family)), traffic)
+    drops = DropCount(partial(read_invalid_drops, family)) if options.mode == Mode.IPTABLES else None
+    return FamilyCounters(plans, ConnectionCounts(_reader(options, family)), traffic, drops)
 
 
 def _reader(options: ProxyOptions, family: Family) -> Read:
     """What reads the chosen mode's counters; endpoints' only where they are asked for."""
     if options.mode == Mode.IPTABLES:
-        return partial(iptables_counts, family)
+        return partial(iptables_counts, family, endpoints=options.endpoint_metrics)
     return partial(nftables_counts, family, endpoints=options.endpoint_metrics)
 
 

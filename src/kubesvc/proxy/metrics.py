@@ -110,9 +110,17 @@ class ProxyMetrics:
 class CounterMetrics:
     """What the kernel counts, in a registry of its own: it may be large, and is written down in a thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, drops: bool = False) -> None:
         self.registry = Registry()
         counter = self.registry.counter
+        self._drops = (
+            counter(
+                "kubeproxy_iptables_ct_state_invalid_dropped_packets_total",
+                "Packets dropped because conntrack could not make sense of them.",
+            )
+            if drops
+            else None
+        )
         port = ("namespace", "service", "port", "protocol")
         self._service_connections = counter(
             "kubesvc_proxy_service_connections_total", "Connections to a service port that this node saw begin.", port
@@ -132,6 +140,11 @@ class CounterMetrics:
             "Bytes of IP packets that this node carried between a service port and an endpoint, by direction.",
             (*port, "endpoint", "direction"),
         )
+
+    def set_drops(self, packets: int) -> None:
+        """Show this number of packets that were invalid to conntrack, where they are dropped at all."""
+        if self._drops:
+            self._drops.values = {(): packets}
 
     def set_services(self, connections: Mapping[ServicePortName, int], traffic: ServiceBytes) -> None:
         """Show these counts instead of the last ones."""

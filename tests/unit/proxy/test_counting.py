@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from kubesvc.proxy.backend import BackendError
 from kubesvc.proxy.counters_page import CountersPage, FamilyCounters
-from kubesvc.proxy.counting import LEAST_SECONDS, ConnectionCounts, Totals, add_up
+from kubesvc.proxy.counting import LEAST_SECONDS, ConnectionCounts, DropCount, Totals, add_up
 from kubesvc.proxy.live import Counts
 from kubesvc.proxy.model import PortPlan, ServicePortName
 from kubesvc.testing.clock import VirtualClock
@@ -62,6 +62,18 @@ async def test_trouble_leaves_the_counts_as_they_were() -> None:
         assert f"{LINE} 7" in await lines(page)
         await clock.advance(LEAST_SECONDS)
     assert not answers
+
+
+async def test_invalid_packets_are_counted_where_they_are_dropped() -> None:
+    clock = VirtualClock()
+    answers = [3, 5, 1]  # the chain is written anew before the last look
+    drops = [DropCount(lambda: answers.pop(0)), DropCount(lambda: 10)]
+    families = [FamilyCounters({}, ConnectionCounts(lambda _: Counts({}, {})), None, each) for each in drops]
+    page = CountersPage(families, clock, endpoints=False)
+
+    for total in (13, 15, 15):
+        assert f"kubeproxy_iptables_ct_state_invalid_dropped_packets_total {total}" in await lines(page)
+        await clock.advance(LEAST_SECONDS)
 
 
 async def lines(page: CountersPage) -> list[str]:

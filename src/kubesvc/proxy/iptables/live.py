@@ -1,12 +1,13 @@
 """The live chains, read by iptables-save."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from kubesvc.linux.iptables import Iptables, IptablesError, IptablesMissing
 from kubesvc.proxy.backend import BackendError
 from kubesvc.proxy.iptables import names
+from kubesvc.proxy.iptables.counts import count_connections
 from kubesvc.proxy.iptables.listing import Listing
 from kubesvc.proxy.iptables.restore import TABLES
 from kubesvc.proxy.iptables.trace import IptablesEngine
@@ -15,6 +16,7 @@ from kubesvc.proxy.model import Family, PortPlan, ServicePortName
 from kubesvc.proxy.trace import Memory
 
 _RECENT = Path("/proc/thread-self/net/xt_recent")
+_INVALID = re.compile(rf"\[(\d+):\d+\] -A {names.FORWARD} .*--ctstate INVALID .*-j DROP")
 _SOURCE = re.compile(r"src=(\S+)")
 
 
@@ -23,8 +25,9 @@ class LiveChains:
 
     backend = "iptables"
 
-    def __init__(self, listing: Listing) -> None:
-        self.listing = listing
+    def __init__(self, lines: Mapping[str, Sequence[str]]) -> None:
+        self.listing = Listing(lines)
+        self._nat = lines["nat"]
 
     def engine(self, local: Iterable[str]) -> IptablesEngine:
         return IptablesEngine(self.listing.text, local)
@@ -40,7 +43,7 @@ class LiveChains:
         return self.listing.differences(plans)
 
     def counts(self, plans: Mapping[ServicePortName, PortPlan]) -> Counts:
-        return self.listing.counts(plans)
+        return count_connections(self._nat, plans)
 
 
 def read_chains(family: Family) -> LiveChains | None:
@@ -57,14 +60,26 @@ def read_chains(family: Family) -> LiveChains | None:
         except IptablesError as err:
             raise BackendError(str(err)) from err
         if any(line.startswith(f":{names.SERVICES} ") for line in lines["nat"]):
-            return LiveChains(Listing(lines))
+            return LiveChains(lines)
     return None
 
 
-def read_counts(family: Family, plans: Mapping[ServicePortName, PortPlan]) -> Counts:
-    """The counters of these ports. Raises BackendError."""
+def read_counts(family: Family, plans: Mapping[ServicePortName, PortPlan], *, endpoints: bool) -> Counts:
+    """The counters of these ports; without `endpoints` only by service port. Raises BackendError."""
     try:
         iptables = Iptables(ipv6=family is Family.IPV6)
-        return Listing({"nat": iptables.save_now("nat", counters=True)}).counts(plans)
+        return count_connections(iptables.counted_lines("nat"), plans, endpoints=endpoints)
     except IptablesError as err:
         raise BackendError(str(err)) from err
+
+
+def read_invalid_drops(family: Family) -> int:
+    """How many packets the forwarding chain has dropped because conntrack could not make sense of them.
+
+    Raises BackendError.
+    """
+    try:
+        lines = Iptables(ipv6=family is Family.IPV6).save_now("filter", counters=True)
+    except IptablesError as err:
+        raise BackendError(str(err)) from err
+    return sum(int(found[1]) for line in lines if (found := _INVALID.fullmatch(line)))

@@ -77,7 +77,7 @@ def _node_port_jumps(settings: RuleSettings) -> tuple[str, ...]:
     if settings.nodeport_addresses is not None:
         # A range may hold addresses of others, too: what goes there is not ours.
         return tuple(
-            f"-d {address} {say} {here} -j {names.NODEPORTS}"
+            f"-d {_with_bits(address)} {say} {here} -j {names.NODEPORTS}"
             for address in settings.nodeport_addresses
             if settings.localhost_nodeports or not range_contains(_loopback(settings), address.partition("/")[0])
         )
@@ -91,6 +91,11 @@ def _anti_martian(settings: RuleSettings) -> tuple[str, ...]:
         return ()
     say = '-m comment --comment "block incoming localnet connections"'
     return (f"! -s 127.0.0.0/8 -d 127.0.0.0/8 {say} -m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT -j DROP",)
+
+
+def _with_bits(address: str) -> str:
+    """As iptables-save shows a single address."""
+    return address if "/" in address else f"{address}/{128 if ':' in address else 32}"
 
 
 def _loopback(settings: RuleSettings) -> str:
