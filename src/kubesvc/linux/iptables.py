@@ -5,7 +5,7 @@ import codecs
 import re
 import shutil
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from functools import cached_property
 
@@ -124,6 +124,17 @@ class Iptables:
         command = [self._save, "-t", table, *(["-c"] if counters else [])]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         return done.stdout.splitlines() if done.returncode == 0 else []
+
+    def counted_lines(self, table: str) -> Iterator[str]:
+        """Like `save_now` with counters, line by line; raises IptablesError where there is no such table."""
+        command = [self._save, "-t", table, "-c"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            yield from process.stdout
+            errors = process.stderr.read()
+        if process.returncode:
+            raise IptablesError(_explain(self._base, errors))
 
     def restore_now(self, text: str) -> None:
         """Like `restore`, outside an event loop."""

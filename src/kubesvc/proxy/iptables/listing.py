@@ -1,4 +1,4 @@
-"""What iptables-save lists: rules to trace, counters, and whether a Service's chains are those of its plan. Pure."""
+"""What iptables-save lists: rules to trace, and whether a Service's chains are those of its plan. Pure."""
 
 import re
 from collections import Counter
@@ -7,11 +7,10 @@ from collections.abc import Iterable, Mapping
 from kubesvc.proxy.iptables import names
 from kubesvc.proxy.iptables.compile import compile_port
 from kubesvc.proxy.iptables.trace import Rule, parse_rule
-from kubesvc.proxy.live import Counts
 from kubesvc.proxy.model import Family, PortPlan, ServicePortName
 from kubesvc.proxy.rules import PodSource, RuleSettings
 
-_COUNTED = re.compile(r"\[(\d+):(\d+)\] (-A .*)")
+_COUNTED = re.compile(r"\[\d+:\d+\] (-A .*)")
 _OURS = "KUBE-"
 _SOURCES = ("-s", "-i")
 NO_SOURCE = ("", "")
@@ -25,17 +24,17 @@ class Listing:
     """Our chains, and the rules of the built-in ones that lead to them; what others have is left out."""
 
     def __init__(self, lines_by_table: Mapping[str, Iterable[str]]) -> None:
-        self.rules: dict[Place, list[tuple[Rule, int]]] = {}
+        self.rules: dict[Place, list[Rule]] = {}
         self._text: list[str] = []
         for table, lines in lines_by_table.items():
             self._text.append(f"*{table}")
             for line in lines:
                 found = _COUNTED.fullmatch(line)
-                text, packets = (found[3], int(found[1])) if found else (line, 0)
+                text = found[1] if found else line
                 words = text.split()
                 if words[:1] == ["-A"] and (words[1].startswith(_OURS) or _leads_to_ours(words)):
                     self._text.append(text)
-                    self.rules.setdefault((table, words[1]), []).append((parse_rule(text), packets))
+                    self.rules.setdefault((table, words[1]), []).append(parse_rule(text))
 
     @property
     def text(self) -> str:
@@ -57,31 +56,17 @@ class Listing:
                 found += self._entries(table, chain, plan, [parse_rule(f"-A {chain} {line}") for line in lines])
         return found
 
-    def counts(self, plans: Mapping[ServicePortName, PortPlan]) -> Counts:
-        """Connections by service port (what its portals sent on) and by endpoint (what its chains translated)."""
-        counts = Counts({}, {})
-        portals: dict[str, int] = {}
-        for shared in (names.SERVICES, names.NODEPORTS):
-            for rule, packets in self.rules.get(("nat", shared), ()):
-                portals[rule.target] = portals.get(rule.target, 0) + packets
-        for name, plan in plans.items():
-            counts.services[name] = sum(portals.get(chain, 0) for chain in names.entrances(name))
-            for target in plan.targets:
-                rules = self.rules.get(("nat", names.endpoint_chain(name, target)), ())
-                counts.endpoints[name, target] = sum(packets for rule, packets in rules if rule.target == "DNAT")
-        return counts
-
     def _settings(self, family: Family) -> RuleSettings:
         """What the rules of most Services were made from, as far as their masquerading tells."""
         pods: Counter[tuple[str, str]] = Counter()
         marked: Counter[bool] = Counter()
         for (_, chain), rules in self.rules.items():
             if chain.startswith(("KUBE-SVC-", "KUBE-SVL-")):
-                sources = [_source(rule) for rule, _ in rules if rule.target == names.MARK_MASQ]
+                sources = [_source(rule) for rule in rules if rule.target == names.MARK_MASQ]
                 marked.update(source == NO_SOURCE for source in sources)
                 pods.update(sources)
             elif chain.startswith("KUBE-EXT-"):
-                pods.update(_source(rule) for rule, _ in rules)
+                pods.update(_source(rule) for rule in rules)
         del pods[NO_SOURCE]
         name, value = max(pods, key=lambda each: pods[each], default=NO_SOURCE)
         known = PodSource((value,)) if name == "-s" else PodSource(interface=value.replace("+", "*"))
@@ -89,23 +74,23 @@ class Listing:
 
     def _marking(self) -> list[str]:
         """Whether what marks packets and what masquerades the marked ones is there, and means the same mark."""
-        marks = {_mark(rule) for rule, _ in self.rules.get(("nat", names.MARK_MASQ), ())} - {0}
+        marks = {_mark(rule) for rule in self.rules.get(("nat", names.MARK_MASQ), ())} - {0}
         masqueraded = self.rules.get(("nat", names.POSTROUTING), ())
         found = [] if marks else [f"missing in the kernel: -A {names.MARK_MASQ} -j MARK"]
-        if not any(rule.target == "MASQUERADE" for rule, _ in masqueraded):
+        if not any(rule.target == "MASQUERADE" for rule in masqueraded):
             found.append(f"missing in the kernel: -A {names.POSTROUTING} -j MASQUERADE")
-        elif marks and not any(_mark(rule) in marks for rule, _ in masqueraded):
+        elif marks and not any(_mark(rule) in marks for rule in masqueraded):
             found.append(f"wrong in the kernel: {names.POSTROUTING} clears another mark than {names.MARK_MASQ} sets")
         return found
 
     def _chain(self, chain: str, wanted: Iterable[Rule]) -> list[str]:
-        live = {_destination(rule) for rule, _ in self.rules.get(("nat", chain), ())} - {""}
+        live = {_destination(rule) for rule in self.rules.get(("nat", chain), ())} - {""}
         planned = {_destination(rule) for rule in wanted} - {""}
         missing = [f"missing in the kernel: -A {chain} {where}" for where in sorted(planned - live)]
         return missing + [f"too much in the kernel: -A {chain} {where}" for where in sorted(live - planned)]
 
     def _entries(self, table: str, chain: str, plan: PortPlan, wanted: Iterable[Rule]) -> list[str]:
-        live = {_portal(rule, plan.service.family) for rule, _ in self.rules.get((table, chain), ())}
+        live = {_portal(rule, plan.service.family) for rule in self.rules.get((table, chain), ())}
         return [
             f"missing in the kernel: -t {table} -A {chain} {' '.join(portal)}".rstrip()
             for portal in sorted({_portal(rule, plan.service.family) for rule in wanted} - live)
