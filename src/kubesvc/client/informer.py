@@ -193,8 +193,11 @@ class Informer(Generic[T]):
     def _gather(self, contents: "_Contents[T]", obj: T) -> None:
         key = _key(obj.metadata)
         contents.keep(key)
-        old, new = self._objects.get(key), self._transform(obj)
-        if old is not None and old.metadata.resource_version == new.metadata.resource_version:
+        old = self._objects.get(key)
+        if old is not None and old.metadata.resource_version == obj.metadata.resource_version:
+            return
+        new = self._transform(obj)
+        if new is old:
             return
         if self._is_thrifty or (self._retain and not contents.was_known):
             self._store(key, new)

@@ -186,8 +186,10 @@ async def test_a_consumer_that_remembers_by_itself_sees_objects_whole_and_keeps_
 @pytest.mark.parametrize("watch_list", [True, False])
 async def test_a_consumer_that_trades_objects_gets_what_a_list_changes_as_it_is_read(watch_list: bool) -> None:
     kept: dict[str, Service] = {}
+    traded: list[str] = []
 
     def transform(full: Service) -> Service:
+        traded.append(full.metadata.name)
         old = kept.setdefault(full.metadata.name, full)
         if old.spec != full.spec:
             kept[full.metadata.name] = old = full
@@ -205,6 +207,7 @@ async def test_a_consumer_that_trades_objects_gets_what_a_list_changes_as_it_is_
         api.set_reachable(reachable=True)
         await it.until(lambda: it.names == {"a", "b", "c", "e"})
         assert it.changes[4:] == [("changed", "b"), ("added", "e"), ("deleted", "d")]
+        assert sorted(traded[4:]) == ["a", "b", "e"]  # not "c", which is at the revision that is known
 
 
 async def test_a_subscriber_that_fails_over_one_object_sees_the_next() -> None:
