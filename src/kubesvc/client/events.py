@@ -18,13 +18,19 @@ from kubesvc.observe import log
 _log = log("client.events")
 _QUEUED_AT_MOST = 1000
 _REMEMBERED_AT_MOST = 4096
+BURST = 25
+REFILL_SECONDS = 300.0
+"""What one object may have: a burst of events, then one in this time. A flapping object must not keep the API busy."""
 
 EventType = Literal["Normal", "Warning"]
 _Fingerprint = tuple[str, str, str, str, str]
 
 
 class EventRecorder:
-    """Takes events without blocking; `run` writes them. A full queue drops the newest and says so once."""
+    """Takes events without blocking; `run` writes them.
+
+    A full queue drops the newest and says so once; so does an object that has had its share.
+    """
 
     def __init__(self, client: Client, component: str, *, host: str = "", clock: Clock | None = None) -> None:
         self._client = client
@@ -35,13 +41,33 @@ class EventRecorder:
         self._queue: asyncio.Queue[tuple[dict[str, Any], EventType, str, str]] = asyncio.Queue(_QUEUED_AT_MOST)
         self._known: OrderedDict[_Fingerprint, tuple[str, str, int]] = OrderedDict()
         self._serial = 0
+        self._dropping = False
+        self._shares: OrderedDict[tuple[str, str, str], tuple[float, float]] = OrderedDict()
 
     def event(self, about: Mapping[str, Any] | ObjectReference, type_: EventType, reason: str, message: str) -> None:
         """Report on `about`: an object's document (kind, apiVersion, metadata) or a reference to it."""
+        reference = reference_to(about)
+        if not self._has_share(reference):
+            _log.debug("event dropped, the object has had too many", reason=reason, message=message)
+            return
         try:
-            self._queue.put_nowait((reference_to(about), type_, reason, message))
+            self._queue.put_nowait((reference, type_, reason, message))
+            self._dropping = False
         except asyncio.QueueFull:
-            _log.warning("event dropped, the API does not take them fast enough", reason=reason, message=message)
+            if not self._dropping:
+                _log.warning("events dropped, the API does not take them fast enough", reason=reason, message=message)
+            self._dropping = True
+
+    def _has_share(self, reference: dict[str, Any]) -> bool:
+        """Take one event off what its object may still have; False if that is nothing."""
+        key = (reference.get("kind", ""), reference.get("namespace", ""), reference.get("name", ""))
+        now = self._clock.monotonic()
+        left, since = self._shares.pop(key, (float(BURST), now))
+        left = min(left + (now - since) / REFILL_SECONDS, float(BURST))
+        self._shares[key] = (left - 1 if left >= 1 else left, now)
+        if len(self._shares) > _REMEMBERED_AT_MOST:
+            self._shares.popitem(last=False)
+        return left >= 1
 
     async def run(self) -> None:
         """Write queued events until cancelled; one that is refused is logged and given up."""
