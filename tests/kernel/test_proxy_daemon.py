@@ -228,7 +228,9 @@ def test_bad_objects_cost_only_themselves(net: Net, mode: str) -> None:
 
     async def complained(world: World, names: set[str]) -> bool:
         events = world.api.documents(resource("events"))
-        found = {event["involvedObject"]["name"] for event in events if event["type"] == "Warning"}
+        about = [event["involvedObject"] for event in events if event["type"] == "Warning"]
+        assert all(each.get("uid") for each in about)
+        found = {each["name"] for each in about}
         return all(any(name.startswith(wanted.removesuffix("-1")) for name in found) for wanted in names)
 
     inside(net, mode, story)

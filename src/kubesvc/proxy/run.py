@@ -10,7 +10,7 @@ from pathlib import Path
 
 from kubesvc.aio.clock import SystemClock
 from kubesvc.api import views
-from kubesvc.api.resources import ENDPOINTSLICES, NODES, SERVICES
+from kubesvc.api.resources import ENDPOINTSLICES, NODES, SERVICES, Key
 from kubesvc.client import Client, EventRecorder, Informer
 from kubesvc.client.http import HttpTransport
 from kubesvc.client.kubeconfig import Access, read_in_cluster, read_kubeconfig
@@ -214,9 +214,15 @@ class _Daemon:
         self._proxier.wake()
 
     def _complain(self, complaint: Complaint) -> None:
-        api_version = "v1" if complaint.kind == "Service" else "discovery.k8s.io/v1"
+        services, slices, _ = self._informers
+        key = Key(complaint.namespace, complaint.name)
+        found = services.objects.get(key) if complaint.kind == "Service" else slices.objects.get(key)
         about = views.ObjectReference(
-            kind=complaint.kind, namespace=complaint.namespace, name=complaint.name, api_version=api_version
+            kind=complaint.kind,
+            namespace=complaint.namespace,
+            name=complaint.name,
+            uid=found.metadata.uid if found else "",  # without it, `kubectl describe` does not find the event
+            api_version="v1" if complaint.kind == "Service" else "discovery.k8s.io/v1",
         )
         self._events.event(about, "Warning", complaint.reason, complaint.message)
 
