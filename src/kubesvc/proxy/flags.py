@@ -133,7 +133,7 @@ def options_from(args: argparse.Namespace) -> ProxyOptions:
     options = with_upstream_flags(options, args)
     if args.config is not None:
         named = options.node_name if args.hostname_override else ""
-        options = options_from_document(_read(args.config), options)
+        options = replace(options_from_document(_read(args.config), options), config_file=args.config)
         # The one flag that kube-proxy, too, puts above its file: DaemonSets share the file, not the name.
         options = replace(options, node_name=named) if named else options
     return checked(options)

@@ -65,6 +65,8 @@ class ProxyOptions:
     init_only: bool = False
     master: str = ""
     """The API server's address where it is not the kubeconfig's."""
+    config_file: Path | None = None
+    """Where some of this was read; when that changes, the proxy ends to be started anew."""
     warnings: tuple[str, ...] = field(default=(), compare=False)
     """What was asked for and has no effect, or may not mean what was meant."""
     ready_file: Path | None = None

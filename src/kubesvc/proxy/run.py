@@ -40,6 +40,7 @@ from kubesvc.proxy.model import Complaint, HealthCheck
 from kubesvc.proxy.options import LocalDetector, Mode, ProxyOptions
 from kubesvc.proxy.proxier import Proxier
 from kubesvc.proxy.ranges import ServiceRanges
+from kubesvc.proxy.reconfigured import run_until_changed
 from kubesvc.proxy.rules import health_hosts, rule_settings
 from kubesvc.proxy.servers import METRICS, TEXT, Handler, HealthCheckServers, HttpServer, keep_serving
 from kubesvc.proxy.tracker import Tracker
@@ -64,7 +65,8 @@ async def run(options: ProxyOptions) -> None:
         prepare_kernel(options)
         return
     async with Client(HttpTransport(access_of(options), user_agent="kubesvc-proxy")) as client:
-        await run_with_client(options, client)
+        serving = run_with_client(options, client)
+        await (run_until_changed(serving, options.config_file, SystemClock()) if options.config_file else serving)
 
 
 def access_of(options: ProxyOptions) -> Access:
