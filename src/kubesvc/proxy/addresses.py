@@ -37,7 +37,10 @@ def _parse(text: str) -> IPv4Address | IPv6Address | None:
         address = ip_address(_unpadded(text))
     except ValueError:
         return None
-    return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
+    if isinstance(address, IPv4Address):
+        return address
+    # A zone (`fd00::1%eth0`) means something on one host only, and nothing to the rules.
+    return None if address.scope_id else address.ipv4_mapped or address
 
 
 def family_of(text: str) -> Family | None:

@@ -1,5 +1,6 @@
 """Services as the API states them -> service ports per family (behaviour rows 1 to 6, 15, 22, 23, 28)."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 
 from kubesvc.api import views
@@ -8,6 +9,8 @@ from kubesvc.proxy.labels import is_ours
 from kubesvc.proxy.model import PROTOCOL_NUMBERS, Complaint, Family, ServicePort, ServicePortName
 
 DEFAULT_AFFINITY_SECONDS = 10800
+_NAME = re.compile(r"[A-Za-z0-9._-]{0,253}")
+"""Wider than the API's names, but nothing that could end a word in iptables' language."""
 
 Complain = Callable[[str, str], None]
 
@@ -34,8 +37,11 @@ def is_proxied(service: views.Service) -> bool:
 
 
 def _ports(service: views.Service, family: Family, complain: Complain) -> Iterator[ServicePort]:
-    spec = service.spec
+    spec, meta = service.spec, service.metadata
     if not is_proxied(service):
+        return
+    if not _NAME.fullmatch(meta.namespace) or not _NAME.fullmatch(meta.name):
+        complain("InvalidName", f"{meta.namespace!r}/{meta.name!r} is not a name")
         return
     cluster_ip = _cluster_ip(spec, family, complain)
     if cluster_ip is None:
@@ -43,12 +49,13 @@ def _ports(service: views.Service, family: Family, complain: Complain) -> Iterat
     external_ips = _without(_addresses(spec.external_ips or (), family, "spec.externalIPs", complain), cluster_ip)
     load_balancer_ips = _without(_load_balancer_ips(service, family, complain), cluster_ip, *external_ips)
     ranges = _source_ranges(spec, family, complain)
+    health_port = _health_port(spec, complain)
     external_type = spec.type in ("NodePort", "LoadBalancer")
     for port in spec.ports or ():
         if not _valid_port(port, complain):
             continue
         yield ServicePort(
-            name=ServicePortName(service.metadata.namespace, service.metadata.name, port.name, port.protocol),
+            name=ServicePortName(meta.namespace, meta.name, port.name, port.protocol),
             family=family,
             cluster_ip=cluster_ip,
             port=port.port,
@@ -59,7 +66,7 @@ def _ports(service: views.Service, family: Family, complain: Complain) -> Iterat
             affinity_seconds=_affinity_seconds(spec),
             internal_local=spec.internal_traffic_policy == "Local",
             external_local=spec.external_traffic_policy == "Local" and (external_type or bool(external_ips)),
-            health_check_node_port=_health_port(spec),
+            health_check_node_port=health_port,
             external_type=external_type,
         )
 
@@ -143,9 +150,13 @@ def _affinity_seconds(spec: views.ServiceSpec) -> int:
     return seconds if seconds and 0 < seconds <= 86400 else DEFAULT_AFFINITY_SECONDS
 
 
-def _health_port(spec: views.ServiceSpec) -> int:
-    if spec.type == "LoadBalancer" and spec.external_traffic_policy == "Local":
-        return spec.health_check_node_port
+def _health_port(spec: views.ServiceSpec, complain: Complain) -> int:
+    if spec.type != "LoadBalancer" or spec.external_traffic_policy != "Local":
+        return 0
+    port = spec.health_check_node_port
+    if 0 <= port < 65536:
+        return port
+    complain("InvalidPort", f"spec.healthCheckNodePort: {port} is out of range")
     return 0
 
 
@@ -154,6 +165,8 @@ def _valid_port(port: views.ServicePort, complain: Complain) -> bool:
         complain("InvalidPort", f"port {port.name or port.port}: protocol {port.protocol!r} is unknown")
     elif not 0 < port.port < 65536 or not 0 <= port.node_port < 65536:
         complain("InvalidPort", f"port {port.name or port.port}: {port.port}/{port.node_port} is out of range")
+    elif not _NAME.fullmatch(port.name):
+        complain("InvalidPort", f"port {port.port}: {port.name!r} is not a name")
     else:
         return True
     return False
