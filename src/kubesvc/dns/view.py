@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from sys import intern
-from typing import Any
+from typing import Any, ClassVar
 
 from kubesvc.api.resources import Key
 from kubesvc.dns import rows, wire
@@ -53,19 +53,11 @@ class View:
         self._services_in: Counter[str] = Counter()
         self._pods: dict[Key, tuple[bytes, ...]] = {}
         self._pods_by_address: dict[bytes, Key | list[Key]] = {}
-        self._appliers: dict[type[Row], Callable[[Any, bytes], Iterable[Dependency]]] = {
-            rows.ServiceRow: self._put_service,
-            rows.ServiceGone: self._forget_service,
-            rows.SliceRow: self._put_slice,
-            rows.SliceGone: self._forget_slice,
-            rows.NamespaceRow: self._put_namespace,
-            rows.PodRow: self._put_pod,
-        }
 
     def apply(self, row: Row | bytes) -> Iterable[Dependency]:
         """Take in one row, packed or not; the dependencies whose answers it may change."""
         row, packed = (unpack(row), row) if isinstance(row, bytes) else (row, pack(row))
-        return self._appliers[type(row)](row, packed)
+        return self._APPLIERS[type(row)](self, row, packed)
 
     def key(self, namespace: str, name: str) -> Key:
         """The Key of this Service; where the Service or a slice is known, the one object that all who keep it share."""
@@ -191,6 +183,17 @@ class View:
         if row.addresses:
             self._pods[key] = row.addresses
         return [*before, *row.addresses]
+
+    # By class, and so without a cycle: a view whose place another takes is gone at once, though the
+    # collector has been told to leave it alone.
+    _APPLIERS: ClassVar[dict[type[Row], Callable[[Any, Any, bytes], Iterable[Dependency]]]] = {
+        rows.ServiceRow: _put_service,
+        rows.ServiceGone: _forget_service,
+        rows.SliceRow: _put_slice,
+        rows.SliceGone: _forget_slice,
+        rows.NamespaceRow: _put_namespace,
+        rows.PodRow: _put_pod,
+    }
 
 
 def _keys(index: dict[bytes, Key | list[Key]], address: bytes) -> Sequence[Key]:

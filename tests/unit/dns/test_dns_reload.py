@@ -1,9 +1,11 @@
 """A changed Corefile is followed without a question lost: UDP, TCP, connections that are kept."""
 
 import asyncio
+import gc
 import os
 import signal
 import socket
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -12,12 +14,14 @@ from pathlib import Path
 import dns.message
 import dns.rcode
 import pytest
-from tests.unit.dns.running import DEADLINE, WEB, Running, children, free_port, until
+from tests.unit.dns.running import DEADLINE, WEB, Running, children, free_port, running, until
 
 from kubesvc.client.rest import Client
+from kubesvc.dns.answering import make_responder, succeed_responder
 from kubesvc.dns.options import DnsOptions
+from kubesvc.dns.rows import NamespaceRow
 from kubesvc.dns.run import run
-from kubesvc.testing.builders import namespace, service
+from kubesvc.testing.builders import namespace, pod, service
 from kubesvc.testing.local import LocalTransport
 
 RELOADS = 5
@@ -297,3 +301,35 @@ async def test_a_worker_started_after_a_reload_follows_the_new_file(tmp_path: Pa
         assert (await server.server.ask(WEB)).answer[0].ttl == 17
         assert await server.server.answers(WEB, at="127.0.0.2") == ["10.96.0.7"]
         assert await server.says(8)
+
+
+def test_a_responder_whose_place_another_takes_is_gone_without_the_collector() -> None:
+    # Workers tell the collector to leave what they hold alone: a cycle would stay for ever.
+    before = make_responder(DnsOptions(), serial=1)
+    before.apply(NamespaceRow("default"))
+    before.answer(dns.message.make_query(WEB, "A").to_wire())
+    gone = weakref.ref(before.view)
+    gc.disable()
+    try:
+        after = succeed_responder(before, DnsOptions(ttl=9), fresh=True)
+        del before
+        assert gone() is None
+    finally:
+        gc.enable()
+    assert after.view.policy.ttl == 9
+
+
+async def test_pods_that_are_verified_are_known_to_a_worker_that_comes_later() -> None:
+    api = LocalTransport(namespace("default"), pod("web", ip="10.244.0.7", phase="Running"))
+    others = children()
+    async with running(api, workers=1, pods="verified") as server:
+        name = "10-244-0-7.default.pod.cluster.local"
+        assert await server.answers(name) == ["10.244.0.7"]
+        (worker,) = children() - others
+        os.kill(worker, signal.SIGKILL)
+
+        async def gone() -> bool:
+            return worker not in children()
+
+        await until(gone)
+        assert await server.answers(name) == ["10.244.0.7"]
