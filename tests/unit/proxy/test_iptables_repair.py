@@ -4,7 +4,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from tests.unit.proxy import proxy_behaviour as table
-from tests.unit.proxy.proxy_engines import Place, iptables_restore, plans_of, tracker_of
+from tests.unit.proxy.proxy_engines import Place, iptables_restore, place_of, plans_of, tracker_of
+from tests.unit.proxy.proxy_families import in_family
+from tests.unit.proxy.proxy_vectors import VECTORS
 from tests.unit.proxy.test_iptables_restores import Tables, apply, empty_tables, full, read, repair_text, rules_of
 
 from kubesvc.proxy.iptables.compile import PortRules, compile_port
@@ -47,21 +49,14 @@ def test_without_any_change_every_case_of_the_behaviour_table_is_left_as_it_is()
 
 
 def shapes() -> Iterator[tuple[Place, list[PortRules]]]:
-    """The rules of every case of the behaviour table, with and without comments."""
-    for case in CASES:
-        place = Place(zone=case.zone, **case.options)
-        plans = plans_of(tracker_of(place, case.objects)).values()
-        for terse in (False, True):
-            yield place, [compile_port(plan, place.settings, terse=terse) for plan in plans]
-
-
-CASES = [
-    case
-    for found in vars(table).values()
-    if isinstance(found, list | tuple)
-    for case in found
-    if isinstance(case, table.Case)
-]
+    """The rules of every case of the behaviour table, in both families, with and without comments."""
+    for family in Family:
+        for each in (*table.CASES, *VECTORS):
+            case = in_family(each, family)
+            place = place_of(case, family)
+            plans = plans_of(tracker_of(place, case.objects)).values()
+            for terse in (False, True):
+                yield place, [compile_port(plan, place.settings, terse=terse) for plan in plans]
 
 
 def test_no_two_rules_are_taken_for_one() -> None:
@@ -70,7 +65,7 @@ def test_no_two_rules_are_taken_for_one() -> None:
         for rule in lines
     }  # fmt: skip
 
-    assert len(rules) > 80
+    assert len(rules) > 200
     assert len({canonical(rule) for rule in rules}) == len(rules)
 
 
