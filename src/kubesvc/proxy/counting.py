@@ -73,18 +73,24 @@ class Pace:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._not_before = float("-inf")
+        self._looking: asyncio.Task[None] | None = None
 
     async def run(self, look: Callable[[], None]) -> None:
-        """Look, unless the last look was a moment ago or is not over."""
+        """Look, unless the last look was a moment ago; one that is under way is waited for instead."""
+        if self._looking is None and self._clock.monotonic() >= self._not_before:
+            self._looking = asyncio.create_task(self._look(look), name="proxy-counters")
+        if self._looking is not None:
+            # Who asks may give up; a thread cannot, and two must not add to the same sums.
+            await asyncio.shield(self._looking)
+
+    async def _look(self, look: Callable[[], None]) -> None:
         began = self._clock.monotonic()
-        if began < self._not_before:
-            return
-        self._not_before = float("inf")
         try:
             await asyncio.to_thread(look)
         finally:
             ended = self._clock.monotonic()
             self._not_before = ended + max(LEAST_SECONDS, SHARE * (ended - began))
+            self._looking = None
 
 
 def add_up(parts: Iterable[Mapping[K, int]]) -> dict[K, int]:

@@ -1,6 +1,10 @@
 """Counters of the kernel that begin anew, as sums that only grow."""
 
+import asyncio
+import threading
 from collections.abc import Mapping
+
+import pytest
 
 from kubesvc.proxy.backend import BackendError
 from kubesvc.proxy.counters_page import CountersPage, FamilyCounters
@@ -46,6 +50,33 @@ async def test_the_kernel_is_not_asked_more_often_than_it_may() -> None:
     assert f"{LINE} 1" in await lines(page)
     await clock.advance(LEAST_SECONDS)
     assert f"{LINE} 2" in await lines(page)
+
+
+async def test_who_gives_up_does_not_end_a_look_and_the_next_waits_for_it() -> None:
+    began, may_end = threading.Event(), threading.Event()
+    looks: list[int] = []
+
+    def read(_: Mapping[ServicePortName, PortPlan]) -> Counts:
+        looks.append(1)
+        began.set()
+        may_end.wait(5)
+        return Counts({WEB: len(looks)}, {})
+
+    clock = VirtualClock()
+    page = CountersPage([FamilyCounters({}, ConnectionCounts(read), None)], clock, endpoints=False)
+    first = asyncio.create_task(page.text())
+    assert await asyncio.to_thread(began.wait, 5)
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    await clock.advance(100 * LEAST_SECONDS)
+    second = asyncio.create_task(lines(page))
+    third = asyncio.create_task(lines(page))
+    may_end.set()
+
+    assert f"{LINE} 1" in await second
+    assert f"{LINE} 1" in await third
+    assert len(looks) == 1
 
 
 async def test_trouble_leaves_the_counts_as_they_were() -> None:

@@ -79,7 +79,7 @@ def read_invalid_drops(family: Family) -> int:
     Raises BackendError.
     """
     try:
-        lines = Iptables(ipv6=family is Family.IPV6).save_now("filter", counters=True)
+        lines = Iptables(ipv6=family is Family.IPV6).counted_lines("filter")
+        return sum(int(found[1]) for line in lines if (found := _INVALID.match(line)))
     except IptablesError as err:
         raise BackendError(str(err)) from err
-    return sum(int(found[1]) for line in lines if (found := _INVALID.fullmatch(line)))
