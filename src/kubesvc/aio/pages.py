@@ -11,6 +11,8 @@ ANY_PATH = "*"
 
 _REQUEST_SECONDS = 5.0
 _LONGEST_HEAD = 16 << 10
+_ACCEPTING_TURNS = 5
+"""More turns than asyncio takes from accepting a connection to its handler."""
 
 
 class Page(NamedTuple):
@@ -39,10 +41,28 @@ async def serve_pages(host: str | Sequence[str] | None, port: int, pages: Pages)
                 await writer.drain()
         except (TimeoutError, OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             pass  # a client that went away or never asked has nothing to be told
+        except asyncio.CancelledError:
+            writer.transport.abort()  # a closed one would wait for a client that takes its time to read
+            raise
         finally:
             writer.close()
 
     return await asyncio.start_server(handle, host, port, limit=_LONGEST_HEAD)
+
+
+async def close_pages(*servers: asyncio.Server) -> None:
+    """Listen no more. A connection accepted this moment still comes to its handler, and so to its end.
+
+    A server that is closed right after it has accepted would let go of the socket without closing it.
+    """
+    loop = asyncio.get_running_loop()
+    for server in servers:
+        for listening in server.sockets:
+            loop.remove_reader(listening)
+    for _ in range(_ACCEPTING_TURNS):
+        await asyncio.sleep(0)
+    for server in servers:
+        server.close()
 
 
 def port_of(server: asyncio.Server) -> int:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from kubesvc.aio.pages import Page, port_of, serve_pages, split_address
+from kubesvc.aio.pages import Page, close_pages, port_of, serve_pages, split_address
 from kubesvc.observe import METRICS_TYPE, Registry
 
 
@@ -32,4 +32,4 @@ async def serving(bind: str, registry: Registry, ready: asyncio.Event) -> AsyncI
     try:
         yield port_of(server)
     finally:
-        server.close()
+        await close_pages(server)

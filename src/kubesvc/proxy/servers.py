@@ -6,7 +6,7 @@ from functools import partial
 from inspect import isawaitable
 
 from kubesvc.aio.clock import Clock
-from kubesvc.aio.pages import ANY_PATH, Page, port_of, serve_pages, split_address
+from kubesvc.aio.pages import ANY_PATH, Page, close_pages, port_of, serve_pages, split_address
 from kubesvc.aio.pages import TEXT as PLAIN
 from kubesvc.observe import METRICS_TYPE
 from kubesvc.proxy.health import Answer, checks_by_port, health_check_answer
@@ -39,7 +39,7 @@ class HttpServer:
 
     async def stop(self) -> None:
         if self._server:
-            self._server.close()
+            await close_pages(self._server)
 
 
 async def keep_serving(server: HttpServer, clock: Clock, failed: Callable[[OSError], None]) -> None:
@@ -84,8 +84,7 @@ class HealthCheckServers:
                 self._failed(self._checks[port], err)
 
     async def stop(self) -> None:
-        for server in self._servers.values():
-            server.close()
+        await close_pages(*self._servers.values())
         self._servers.clear()
 
     def _answer(self, port: int) -> Answer:

@@ -1,10 +1,12 @@
 """Small HTTP pages: found by path, GET and HEAD only, one request a connection."""
 
 import asyncio
+import gc
+import socket
 
 import pytest
 
-from kubesvc.aio.pages import ANY_PATH, Page, Pages, port_of, serve_pages, split_address
+from kubesvc.aio.pages import ANY_PATH, Page, Pages, close_pages, port_of, serve_pages, split_address
 
 
 async def _weight() -> Page:
@@ -50,3 +52,25 @@ def test_addresses_are_host_and_port() -> None:
     assert split_address("127.0.0.1:80") == ("127.0.0.1", 80)
     assert split_address("[::1]:80") == ("::1", 80)
     assert split_address(":80") == (None, 80)
+
+
+async def _large() -> Page:
+    return Page(200, bytes(20_000_000))
+
+
+@pytest.mark.parametrize("asked", [False, True])
+@pytest.mark.parametrize("turns", range(8))
+def test_an_end_in_the_middle_of_a_connection_leaves_no_socket_open(turns: int, asked: bool) -> None:
+    async def story() -> socket.socket:
+        server = await serve_pages("127.0.0.1", 0, {"/": _large})
+        client = socket.create_connection(("127.0.0.1", port_of(server)))
+        if asked:
+            client.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await close_pages(server)
+        return client
+
+    client = asyncio.run(story())
+    gc.collect()  # a socket left open would be a warning, and so an error, here
+    client.close()
