@@ -111,7 +111,12 @@ class InProcess:
         if fresh:
             self._replay(after.apply)
             after.synced = self.responder.synced
-        self.listeners.change(options, after)
+        try:
+            self.listeners.change(options, after)
+        except (OSError, ValueError):
+            for pair in opened.values():
+                pair.close()
+            raise
         self.responder, self._options = after, options
         await self._adopt(opened)
 

@@ -63,8 +63,12 @@ class Mate:
     def change(self, options: DnsOptions, opened: Mapping[Place, Pair], *, fresh: bool) -> None:
         """Have it answer by `options`, and on `opened` as well."""
         self.flush()
-        for place, pair in opened.items():
-            send_pair(self._sockets, place, pair)
+        try:
+            for place, pair in opened.items():
+                send_pair(self._sockets, place, pair)
+        except OSError as err:  # it is gone, and whoever comes after it starts with all of this
+            _log.warning("worker takes no sockets", pid=self.process.pid, reason=err)
+            return
         self._send(control.Change(_for_worker(options), fresh, len(opened)))
 
     async def counts(self) -> Counts:

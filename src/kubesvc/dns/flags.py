@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from kubesvc.dns.corefile import CorefileError, read_corefile
+from kubesvc.dns.corefile import read_corefile
 from kubesvc.dns.nameservers import read_upstreams
 from kubesvc.dns.options import DnsOptions, HostsOptions
 from kubesvc.dns.tuning import POLICIES, CacheTuning
@@ -90,11 +90,12 @@ def options_from(args: argparse.Namespace) -> DnsOptions:
 def _corefile(text: str) -> Path:
     path = Path(text)
     try:
-        read_corefile(path, DnsOptions())
-    except CorefileError as err:
+        options = read_corefile(path, DnsOptions())
+        read_upstreams([*options.upstreams, *(server for _, servers in options.stub_domains for server in servers)])
+    except ValueError as err:
         raise argparse.ArgumentTypeError(str(err)) from err
     except OSError as err:
-        raise argparse.ArgumentTypeError(f"{path}: {err.strerror}") from err
+        raise argparse.ArgumentTypeError(f"{err.filename}: {err.strerror}") from err
     return path
 
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from kubesvc.dns.corefile import CorefileError, read_corefile
-from kubesvc.dns.kubedns import read_config_dir
+from kubesvc.dns.kubedns import ConfigError, read_config_dir
 from kubesvc.dns.options import DnsOptions
 from kubesvc.dns.routes import routes_of
 from kubesvc.observe import log
@@ -22,16 +22,26 @@ _CONFIG_DIR_SECONDS = 10.0
 
 
 class Follower:
-    """`options` are those in force. Raises CorefileError, ValueError and OSError for a file unfit from the start."""
+    """`options` are those in force. Raises CorefileError, ValueError and OSError for a Corefile unfit from the start.
+
+    A directory that is unfit from the start is none until it is: a ConfigMap must not keep the DNS from starting.
+    """
 
     def __init__(self, base: DnsOptions) -> None:
         self._base = base
         self._asked = asyncio.Event()
         self._failure = ""
         self.failures = 0
-        self.options = read_options(base, warn=True)
+        self.options = self._first()
         self._seen = self.options
         self.digest = self._digest()
+
+    def _first(self) -> DnsOptions:
+        try:
+            return read_options(self._base, warn=True)
+        except ConfigError as err:
+            self._fail(err)
+            return replace(read_options(replace(self._base, config_dir=None)), reload=_CONFIG_DIR_SECONDS)
 
     async def changed(self) -> DnsOptions:
         """Other options, as soon as the files say them and are sound; never returns where there are none to follow."""

@@ -117,6 +117,8 @@ class Worker:
             self._listeners.change(options, responder)
         except (OSError, ValueError) as err:  # a resolv.conf that went away since the parent has read it
             _log.error("upstreams not followed", reason=err)
+            for _, pair in opened:
+                pair.close()
             return
         self._responder = responder
         if not self._answering:

@@ -44,6 +44,7 @@ def test_flags_reach_their_options(tmp_path: Path) -> None:
         ("--upstream", "/nowhere/resolv.conf"),
         ("--stub-domain", "corp.example"),
         ("--corefile", "/nowhere/Corefile"),
+        ("--corefile", str(Path(__file__).parent / "data" / "no_nameserver_corefile")),
         ("--pods", "some"),
     ],
 )

@@ -333,3 +333,21 @@ async def test_pods_that_are_verified_are_known_to_a_worker_that_comes_later() -
 
         await until(gone)
         assert await server.answers(name) == ["10.244.0.7"]
+
+
+async def test_a_config_map_that_is_wrong_does_not_keep_the_server_from_starting(tmp_path: Path) -> None:
+    (tmp_path / "stubDomains").write_text("{")
+    api = LocalTransport(namespace("default"), service("web", cluster_ip="10.96.0.7"))
+    async with running(api, config_dir=tmp_path) as server:
+        assert await server.answers(WEB) == ["10.96.0.7"]
+        _, page = await server.page(server.options.metrics_port, "/metrics")
+        assert "coredns_reload_failed_total 1" in page.splitlines()
+        async with running(api, domain="corp.example") as corp:
+            upstream = f"127.0.0.1:{corp.options.port}"
+            (tmp_path / "stubDomains").write_text(f'{{"corp.example": ["{upstream}"]}}')
+            os.kill(os.getpid(), signal.SIGHUP)
+
+            async def followed() -> bool:
+                return await server.answers("web.default.svc.corp.example") == ["10.96.0.7"]
+
+            await until(followed)
