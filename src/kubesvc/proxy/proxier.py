@@ -56,10 +56,11 @@ class Proxier:
         self._services, self._slices, self._nodes = services, slices, nodes
         self._clock, self._health, self._metrics = clock, health, metrics
         self._min_sync_period = min_sync_period
+        self._began = clock.now().timestamp()
         self._complain = complain or (lambda _: None)
         self._on_node = on_node or (lambda _: None)
         self._complaints: dict[tuple[str, Key], set[Complaint]] = {}
-        self._triggers: deque[float] = deque(maxlen=TRIGGERS_AT_MOST)
+        self._triggers: deque[tuple[str, float]] = deque(maxlen=TRIGGERS_AT_MOST)
         self._waiting = {"services": 0, "endpoints": 0}
         self._syncing = False
         self._wake = asyncio.Event()
@@ -178,8 +179,9 @@ class Proxier:
             self._metrics.last_sync.set(now.timestamp(), label)
             for direction, names in family.without_local.items():
                 self._metrics.no_local_endpoints.set(len(names), label, direction)
-            for trigger in triggers:
-                self._metrics.network_programming.observe(max(now.timestamp() - trigger, 0.0), label)
+            for address_type, trigger in triggers:
+                if address_type == label:
+                    self._metrics.network_programming.observe(max(now.timestamp() - trigger, 0.0), label)
         for informer in (self._services, self._slices):
             version = informer.resource_version
             if version.isdigit():
@@ -203,12 +205,20 @@ class Proxier:
         self._metrics.endpoint_changes.inc()
         self._waiting["endpoints"] += 1
         self._report("EndpointSlice", key, complaints)
-        stamp = (new.metadata.annotations or {}).get(TRIGGER_TIME) if new else None
-        if stamp and self.first_sync.is_set():
-            # Anybody may write the annotation: what is no time is measured by nobody.
-            with contextlib.suppress(ValueError):
-                self._triggers.append(parse_time(stamp).timestamp())
+        if new and self.first_sync.is_set():
+            self._note_trigger(new)
         self._mark_dirty()
+
+    def _note_trigger(self, slice_: views.EndpointSlice) -> None:
+        """Remember when a change began, unless that was before the proxy did: then it is not the proxy's time."""
+        stamp = (slice_.metadata.annotations or {}).get(TRIGGER_TIME)
+        if not stamp:
+            return
+        # Anybody may write the annotation: what is no time is measured by nobody.
+        with contextlib.suppress(ValueError):
+            trigger = parse_time(stamp).timestamp()
+            if trigger > self._began:
+                self._triggers.append((slice_.address_type, trigger))
 
     def _node_changed(self, _key: Key, _old: views.Node | None, new: views.Node | None) -> None:
         for family in self.families:

@@ -277,7 +277,7 @@ async def test_changes_during_a_long_failure_take_no_more_and_more_memory() -> N
         await world.proxier.first_sync.wait()
         world.backend.broken = True
         slice_ = endpoint_slice("web", "10.1.2.3@b")
-        slice_["metadata"]["annotations"] = {TRIGGER_TIME: "2026-01-01T00:00:00Z"}
+        slice_["metadata"]["annotations"] = {TRIGGER_TIME: "2100-01-01T00:00:00Z"}
         for index in range(TRIGGERS_AT_MOST + 500):
             slice_["endpoints"][0]["addresses"] = [f"10.1.2.{index % 250 + 1}"]
             world.api.send_raw(ENDPOINTSLICES, "MODIFIED", msgspec.json.encode(slice_))
