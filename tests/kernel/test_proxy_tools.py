@@ -47,7 +47,7 @@ def proxy_with(stand_in: Path, tmp_path: Path) -> subprocess.CompletedProcess[st
         "apiVersion: v1\nkind: Config\ncurrent-context: c\nclusters: [{name: c, cluster: {server: 'http://127.0.0.1:1'}}]\n"
         "contexts: [{name: c, context: {cluster: c, user: u}}]\nusers: [{name: u, user: {}}]\n"
     )
-    proxy = f"{sys.executable} -m kubesvc.cli.main proxy --kubeconfig {config} --proxy-mode nftables"
+    proxy = f"{sys.executable} -X dev -m kubesvc.cli.main proxy --kubeconfig {config} --proxy-mode nftables"
     script = f"mount --bind {stand_in} {library()} && exec {proxy}"
     command = ["unshare", "--mount", "--net", "sh", "-c", script]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
@@ -77,6 +77,7 @@ def test_with_a_libnftables_that_is_too_old_the_proxy_names_what_is_needed(tmp_p
     assert "libnftables 1.0.1 and Linux 5.13 are the least" in ended.stderr
     assert "--proxy-mode iptables" in ended.stderr
     assert "Traceback" not in ended.stderr
+    assert "unclosed" not in ended.stderr
 
 
 def test_finding_out_makes_nothing() -> None:

@@ -8,6 +8,7 @@ and a port whose elements are refused again is left out so that the others get t
 import asyncio
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack, closing
 
 from kubesvc.linux.netlink_wire import Denied, NetlinkError
 from kubesvc.linux.nfnetlink import BatchError
@@ -41,10 +42,12 @@ class NftablesBackend:
     def __init__(self, settings: RuleSettings) -> None:
         self.compiler = Compiler()
         self._settings = settings
-        self._nft = _open_nft()
         self._types = set_types(settings.family)
-        self._socket = _open_socket(settings.family)
-        _try_table(self._nft, settings)
+        with ExitStack() as opened:
+            self._nft = opened.enter_context(closing(_open_nft()))
+            self._socket = opened.enter_context(closing(_open_socket(settings.family)))
+            _try_table(self._nft, settings)
+            opened.pop_all()
         self._sticky: set[str] = set()
         self._watch = TableWatch(self._socket, nft_family(settings.family))
         self._adopted = False
