@@ -26,7 +26,8 @@ HTTP = {"name": "http", "port": 80, "targetPort": 8080}
 PARTIAL = ("dns-test-service", f"dns-test-service.{NS}", f"dns-test-service.{NS}.svc", "kubernetes.default",
            "kubernetes.default.svc")  # fmt: skip
 WHOLE = ("kubernetes.default.svc.cluster.local", f"dns-test-service.{NS}.svc.cluster.local",
-         f"dns-querier-2.dns-test-service-2.{NS}.svc.cluster.local", f"1kubernetes.{NS}.svc.cluster.local")  # fmt: skip
+         f"dns-test-service-2.{NS}.svc.cluster.local", f"dns-querier-2.dns-test-service-2.{NS}.svc.cluster.local",
+         f"1kubernetes.{NS}.svc.cluster.local")  # fmt: skip
 SERVICES = tuple(f"_http._tcp.{name}.{NS}.svc" for name in ("dns-test-service", "test-service-2"))
 # As many as the performance test has; it asks for every twentieth.
 MANY = 10_000
@@ -131,10 +132,11 @@ async def names(directory: Path) -> dict[str, Any]:
         said["host address"] = await ask("host", "10.96.0.20")
         said["external"] = await follow_external(api)
         said["many"] = await every_twentieth(directory)
-        odd = [".", "abc_d.ef_g.example"]
+        odd = [".", "_sip._tcp.abc_d.example.com"]
         for label, searches in (
-            ("odd searches", [*odd, SEARCH]),
-            ("long searches", [SEARCH, *odd, *(f"{'x' * 40}{n}.example" for n in range(9))]),
+            ("odd searches", [SEARCH, *odd]),
+            ("odd searches first", [*odd, SEARCH]),
+            ("long searches", [SEARCH, *(f"{n:038d}.k8s.io" for n in range(1, 7))]),
         ):
             resolve_with(directory, " ".join(searches))
             said[f"dig {label}"] = await dig("+short", "+search", "kubernetes.default")
