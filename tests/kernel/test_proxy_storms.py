@@ -10,13 +10,13 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.kernel.proxy_net import PODS, Net, topology
+from tests.kernel.proxy_net import NODE_ADDRESS, PODS, Net, topology
 from tests.kernel.test_proxy_daemon import MODES, World, inside, more_services, put, resource, web
 from tests.kernel.test_proxy_faults import only_pod_a
 from tests.unit.proxy import proxy_behaviour as table
 
 from kubesvc.proxy.proxier import TRIGGER_TIME
-from kubesvc.testing.builders import endpoint_slice, service
+from kubesvc.testing.builders import endpoint_slice, node, service
 
 SAVE = ("iptables-save", "-t", "nat")
 
@@ -81,6 +81,33 @@ def test_a_minute_of_a_thousand_flaps_a_second_ends_in_the_right_rules(net: Net,
         rules = await world.run(*(("nft", "list", "table", "ip", "kubesvc-proxy") if mode == "nftables" else SAVE))
         wanted = {f"10.244.9.{number * 4 + index + 1}" for number in range(FLAPPING) for index in (0, 1)}
         return set(re.findall(r"10\.244\.9\.\d+", rules)) == wanted
+
+    inside(net, mode, story)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_service_that_turns_into_every_kind_loses_no_connection(net: Net, mode: str) -> None:
+    everywhere = [table.hinted(PODS[pod], "node-a", zones=(zone,)) for pod, zone in (("pod-a", "z1"), ("pod-b", "z2"))]
+    forms = [
+        table.only_cluster_ip(*everywhere),
+        table.only_cluster_ip(*everywhere, sessionAffinity="ClientIP"),
+        table.only_cluster_ip(*everywhere, type="NodePort", externalTrafficPolicy="Local"),
+        table.everything(*everywhere, sessionAffinity="ClientIP", internalTrafficPolicy="Local"),
+        table.everything(*everywhere, externalTrafficPolicy="Local", loadBalancerSourceRanges=["192.0.2.0/24"]),
+    ]
+
+    async def story(world: World) -> None:
+        put(world, *forms[0])
+        async with world.proxy():
+            turning = asyncio.create_task(turn(world))
+            met = [await world.ask("outside", table.CLUSTER_IP, 80, timeout=2) for _ in range(600)]
+            turning.cancel()
+            assert {answer.split()[0] for answer in met} <= PODS.keys()
+
+    async def turn(world: World) -> None:
+        for form, zone in zip(cycle(forms), cycle(("z1", "", "z2")), strict=False):
+            put(world, *form, node("node-a", ip=NODE_ADDRESS, zone=zone))
+            await asyncio.sleep(0.003)
 
     inside(net, mode, story)
 
