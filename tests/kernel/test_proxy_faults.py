@@ -3,7 +3,7 @@
 import asyncio
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -17,8 +17,11 @@ from kubesvc.client import Client
 from kubesvc.client.http import HttpTransport, Patience
 from kubesvc.client.kubeconfig import Access
 from kubesvc.linux import netns
+from kubesvc.proxy.backend import Backend
+from kubesvc.proxy.iptables.backend import open_iptables, remove_chains
 from kubesvc.proxy.model import PortPlan, ServicePortName
 from kubesvc.proxy.nftables.backend import NftablesBackend, remove_tables
+from kubesvc.proxy.rules import RuleSettings
 from kubesvc.testing.builders import endpoint_slice, service
 
 pytestmark = [pytest.mark.kernel, pytest.mark.skipif(os.geteuid() != 0, reason="makes network namespaces: run as root")]
@@ -157,15 +160,19 @@ def test_a_slow_a_deaf_and_a_silent_api_are_lived_through(net: Net, mode: str) -
     inside(net, mode, story)
 
 
-def test_a_proxy_killed_while_it_writes_leaves_what_the_next_one_mends(net: Net) -> None:
+BACKENDS: dict[str, Callable[[RuleSettings], Backend]] = {"nftables": NftablesBackend, "iptables": open_iptables}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_proxy_killed_while_it_writes_leaves_what_the_next_one_mends(net: Net, mode: str) -> None:
     place = Place()
     states = [[*web(*table.LOCAL_AND_REMOTE[: 1 + n]), *more_services()] for n in range(3)]
     wanted = plans_of(tracker_of(place, states[0]))
     with netns.entered(net.name("node")):
         try:
             for round_ in range(5):
-                _write_until_killed(place, states, after=0.02 + 0.01 * round_)
-                backend = NftablesBackend(place.settings)
+                _write_until_killed(mode, place, states, after=0.02 + 0.01 * round_)
+                backend = BACKENDS[mode](place.settings)
                 asyncio.run(backend.full_sync(wanted))
                 again = asyncio.run(backend.full_sync(wanted))
                 backend.close()
@@ -173,15 +180,16 @@ def test_a_proxy_killed_while_it_writes_leaves_what_the_next_one_mends(net: Net)
                 assert net.ask("outside", table.CLUSTER_IP, 80).startswith("pod-a")
         finally:
             remove_tables()
+            remove_chains()
 
 
-def _write_until_killed(place: Place, states: list[list[Any]], *, after: float) -> None:
+def _write_until_killed(mode: str, place: Place, states: list[list[Any]], *, after: float) -> None:
     """A child that changes rules as fast as it can, and is killed with SIGKILL after some seconds."""
     plans = [plans_of(tracker_of(place, state)) for state in states]
     ready, begun = os.pipe()
     child = os.fork()
     if child == 0:
-        backend = NftablesBackend(place.settings)
+        backend = BACKENDS[mode](place.settings)
         asyncio.run(backend.full_sync(plans[0]))
         os.write(begun, b"!")
         while True:
