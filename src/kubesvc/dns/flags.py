@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--metrics-port", type=int, default=_DEFAULTS.metrics_port, metavar="PORT",
         help="HTTP /metrics for Prometheus; 0 for none (default: %(default)s)")
     add("--corefile", type=_corefile, metavar="FILE",
-        help="a CoreDNS configuration to follow; what it says counts more than other flags")
+        help="a CoreDNS configuration to follow, also as it changes; what it says counts more than other flags")
     add("--config-dir", type=Path, metavar="DIR",
         help="follow the files stubDomains and upstreamNameservers in here: kube-dns' ConfigMap, mounted")
     add("--upstream", action="append", type=_upstream, default=[], metavar="ADDRESS[:PORT]|FILE",

@@ -7,6 +7,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import NamedTuple
 
 from kubesvc.dns.corefile import CorefileError, read_corefile
 from kubesvc.dns.kubedns import ConfigError, read_config_dir
@@ -21,6 +22,14 @@ _SIGNALS = (signal.SIGUSR1, signal.SIGHUP)
 _CONFIG_DIR_SECONDS = 10.0
 
 
+class Configuration(NamedTuple):
+    """What was read at one time: the options, the Corefile's hash, and what is to be said about its lines."""
+
+    options: DnsOptions
+    digest: str
+    remarks: list[tuple[str, str]]
+
+
 class Follower:
     """`options` are those in force. Raises CorefileError, ValueError and OSError for a Corefile unfit from the start.
 
@@ -32,39 +41,44 @@ class Follower:
         self._asked = asyncio.Event()
         self._failure = ""
         self.failures = 0
-        self.options = self._first()
-        self._seen = self.options
-        self.digest = self._digest()
-
-    def _first(self) -> DnsOptions:
-        try:
-            return read_options(self._base, warn=True)
-        except ConfigError as err:
-            self._fail(err)
-            return replace(read_options(replace(self._base, config_dir=None)), reload=_CONFIG_DIR_SECONDS)
+        self._read = self._first()
+        self._use(self._read)
 
     async def changed(self) -> DnsOptions:
         """Other options, as soon as the files say them and are sound; never returns where there are none to follow."""
         while True:
             await self._pause()
             try:
-                now = read_options(self._base)
+                now = read(self._base)
             except (CorefileError, ValueError, OSError) as err:
                 self._fail(err)
                 continue
-            if now != self._seen:
-                self._seen = now
-                return now
+            self._failure = ""
+            if now.options != self._read.options:
+                self._read = now
+                return now.options
 
     def followed(self) -> None:
         """What `changed` returned last is in force."""
-        self.options, self._failure, self.digest = self._seen, "", self._digest()
-        read_options(self._base, warn=True)
+        self._use(self._read)
         _log.info("configuration followed", file=self._base.corefile or self._base.config_dir)
 
     def refused(self, reason: Exception) -> None:
         """What `changed` returned last cannot be had."""
         self._fail(reason)
+
+    def _first(self) -> Configuration:
+        try:
+            return read(self._base)
+        except ConfigError as err:
+            self._fail(err)
+            configuration = read(replace(self._base, config_dir=None))
+            return configuration._replace(options=replace(configuration.options, reload=_CONFIG_DIR_SECONDS))
+
+    def _use(self, configuration: Configuration) -> None:
+        self.options, self.digest = configuration.options, configuration.digest
+        for place, reason in configuration.remarks:
+            _log.warning("Corefile line without effect", place=place, reason=reason)
 
     @contextmanager
     def signals(self) -> Iterator[None]:
@@ -93,32 +107,28 @@ class Follower:
 
     def _fail(self, reason: Exception) -> None:
         """Count and say what is wrong, once for each wrong that is done."""
-        failure = f"{self._digest()} {reason}"
+        failure = f"{_digest(self._base)} {reason}"
         if failure == self._failure:
             return
         self._failure = failure
         self.failures += 1
         _log.error("configuration not followed, staying as it was", reason=reason)
 
-    def _digest(self) -> str:
-        if self._base.corefile is None:
-            return ""
-        try:
-            return hashlib.sha512(self._base.corefile.read_bytes()).hexdigest()
-        except OSError:
-            return ""
 
-
-def read_options(base: DnsOptions, *, warn: bool = False) -> DnsOptions:
+def read(base: DnsOptions) -> Configuration:
     """`base` and what its files say; raises CorefileError, ValueError and OSError for what cannot be followed."""
-    options = base
+    options, remarks, digest = base, list[tuple[str, str]](), _digest(base)
     if base.corefile is not None:
-        options = read_corefile(base.corefile, options, warn=_warn if warn else None)
+        options = read_corefile(base.corefile, options, warn=lambda place, reason: remarks.append((place, reason)))
     if base.config_dir is not None:
         options = read_config_dir(base.config_dir, replace(options, reload=options.reload or _CONFIG_DIR_SECONDS))
     routes_of(options)
-    return options
+    return Configuration(options, digest, remarks)
 
 
-def _warn(place: str, reason: str) -> None:
-    _log.warning("Corefile line without effect", place=place, reason=reason)
+def _digest(base: DnsOptions) -> str:
+    """The SHA-512 of the Corefile, as CoreDNS has it; "" where there is none to be read."""
+    try:
+        return hashlib.sha512(base.corefile.read_bytes()).hexdigest() if base.corefile is not None else ""
+    except OSError:
+        return ""

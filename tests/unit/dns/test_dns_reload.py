@@ -209,6 +209,7 @@ async def test_no_question_is_lost_over_five_reloads(tmp_path: Path, change: str
         for n, value in zip(range(RELOADS), values[change], strict=False):
             server.write(host=100 + n, **{"more" if change == "upstreams" else change: value})
             await until(partial(server.says, 100 + n))
+            assert await server.server.is_ready()
         if change == "ttl":
             assert (await server.server.ask(WEB)).answer[0].ttl == 9 + RELOADS
         assert await server.metric("coredns_reload_failed_total") == "0"
