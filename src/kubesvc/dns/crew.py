@@ -5,6 +5,7 @@ waits in the socket for the next, which is filled from what the watch holds.
 """
 
 import asyncio
+import os
 import socket
 import sys
 from collections.abc import Mapping
@@ -22,6 +23,8 @@ from kubesvc.observe import log
 
 _log = log("dns.crew")
 _ROWS_PER_FRAME = 8
+# glibc otherwise takes ever larger tables from its heap once one was freed, and the holes stay: 1 to 2 MB.
+_ENVIRONMENT = {"MALLOC_MMAP_THRESHOLD_": "65536"}
 _MAX_BEHIND = 256 << 20
 _COUNTS_SECONDS = 2.0
 _RESTART_SECONDS = 0.1
@@ -216,6 +219,7 @@ class Crew:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "kubesvc.dns.worker", *map(str, talk),
                 pass_fds=[*talk, *(number for both in passed.values() for number in both)],
+                env={**_ENVIRONMENT, **os.environ},
             )  # fmt: skip
         reader, writer = await asyncio.open_connection(sock=ours)
         places = [(*place, *both) for place, both in passed.items()]
