@@ -27,6 +27,7 @@ from kubesvc.proxy.backend import Backend
 from kubesvc.proxy.iptables.backend import IptablesBackend, remove_chains
 from kubesvc.proxy.model import Family
 from kubesvc.proxy.nftables.backend import NftablesBackend, remove_tables
+from kubesvc.proxy.rules import PodSource
 
 pytestmark = [pytest.mark.kernel, pytest.mark.skipif(os.geteuid() != 0, reason="makes network namespaces: run as root")]
 
@@ -78,7 +79,11 @@ def name_of(each: tuple[table.Case, Family]) -> str:
 @pytest.mark.parametrize("case", EVERY, ids=name_of)
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_real_packets_go_where_the_table_says(net: Net, backend: str, case: tuple[table.Case, Family]) -> None:
-    mine, family = in_family(*case), case[1]
+    send_and_compare(net, backend, *case)
+
+
+def send_and_compare(net: Net, backend: str, case: table.Case, family: Family) -> None:
+    mine = in_family(case, family)
     place = place_of(mine, family)
     with netns.entered(net.name("node")):
         kernel = open_backend(backend, place)
@@ -95,6 +100,14 @@ def test_real_packets_go_where_the_table_says(net: Net, backend: str, case: tupl
             remove_chains()
 
     assert found == wanted
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_pods_behind_their_bridge_keep_their_addresses(net: Net, backend: str) -> None:
+    answers = table.packets(cluster="pod: 103 202; outside: 103* 202*; node: 103* 202*", nodeport="pod: 103 202")
+    objects = table.everything(f"{PODS['pod-b']}@node-a", f"{PODS['remote']}@node-b", externalTrafficPolicy="Local")
+    case = table.Case("bridge", objects, answers, options={"pods": PodSource(interface="cni0")})
+    send_and_compare(net, backend, case, Family.IPV4)
 
 
 async def _load(kernel: Backend, place: Place, case: table.Case) -> None:

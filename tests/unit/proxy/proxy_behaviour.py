@@ -323,7 +323,7 @@ CASES = [
     ),
 ]  # fmt: skip
 
-EXTRA_SOURCES = {"other": "198.51.100.3", "vip": BALANCER_IP}
+EXTRA_SOURCES = {"other": "198.51.100.3", "vip": BALANCER_IP, "bridge": "10.244.1.1"}
 EXTRA_DESTINATIONS = {
     "wrongport": f"{CLUSTER_IP}:81",
     "nobody": "10.96.7.7:80",

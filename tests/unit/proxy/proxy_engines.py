@@ -60,7 +60,7 @@ def place_of(case: Case, family: Family) -> Place:
     """The behaviour table's node in a family, with the options of a case; `pods` None is no local detector."""
     options = {"zone": case.zone, **case.options}
     if "pods" in options:
-        options["pods"] = PodSource()
+        options["pods"] = options["pods"] or PodSource()
     if family is Family.IPV4:
         return Place(**options)
     six_: dict[str, Any] = {

@@ -21,6 +21,7 @@ from tests.unit.proxy.proxy_behaviour import (
     packets,
 )
 
+from kubesvc.proxy.rules import PodSource
 from kubesvc.testing.builders import endpoint_slice, service
 
 HERE, HERE_TOO, FAR = f"{POD}@node-a", f"{SECOND_POD}@node-a", f"{REMOTE_POD}@node-b"
@@ -169,6 +170,22 @@ VECTORS = [
         everything(HERE_TOO, FAR, externalTrafficPolicy="Local"),
         packets(cluster="pod: 103 202; outside: 103 202; node: 103 202", nodeport="pod: 103; outside: 103"),
         options={"pods": None},
+    ),
+    Case(
+        "the node under an address of its pods' network counts as a pod",
+        everything(HERE_TOO, FAR, externalTrafficPolicy="Local"),
+        packets(cluster="bridge: 103 202", nodeport="bridge: 103 202", balancer="bridge: 103 202"),
+    ),
+    Case(
+        "what reaches no Service port is nobody's, whatever its policy",
+        everything(*REMOTE_ONLY, externalTrafficPolicy="Local", internalTrafficPolicy="Local"),
+        packets(ssh="outside: pass; pod: pass; node: pass", othervip="outside: pass", wrongport="pod: reject"),
+    ),
+    Case(
+        "pods are known by their bridge",
+        everything(HERE_TOO, FAR, externalTrafficPolicy="Local"),
+        packets(cluster="node: 103* 202*; outside: 103* 202*", nodeport="outside: 103; node: 103* 202*"),
+        options={"pods": PodSource(interface="cni0")},
     ),
     Case(
         "an address of the other family among balancer and external addresses is not ours",

@@ -57,6 +57,28 @@ def test_a_range_of_node_port_addresses_catches_only_what_is_local(engine: str) 
 
 
 @pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(
+    ("pods", "behind", "elsewhere"), [("cni0", "cni0", "cni01"), ("veth*", "veth7", "eth0"), ("cali*", "cali1", "cal")]
+)
+def test_pods_are_known_by_the_interface_their_packets_come_from(
+    engine: str, pods: str, behind: str, elsewhere: str
+) -> None:
+    place = Place(pods=PodSource(interface=pods))
+    objects = table.everything(
+        f"{table.SECOND_POD}@node-a", f"{table.REMOTE_POD}@node-b", externalTrafficPolicy="Local"
+    )
+    rules = ENGINES[engine](place, plans_of(tracker_of(place, objects)))
+
+    def ask(source: str, to: str) -> str:
+        return table.shorten(say(outcomes(rules, source, f"tcp/{DESTINATIONS[to]}")))
+
+    assert ask(f"{table.POD}%{behind}", "cluster") == ask(f"{table.OUTSIDE}%{behind}", "cluster") == "103 202"
+    assert ask(f"{table.POD}%{elsewhere}", "cluster") == ask(table.NODE_IP, "cluster") == "103* 202*"
+    assert ask(f"{table.OUTSIDE}%{behind}", "nodeport") == "103 202"
+    assert ask(f"{table.POD}%{elsewhere}", "nodeport") == "103"
+
+
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("mode", ["detector", "all", "none", "both"])
 @pytest.mark.parametrize("internal", ["Cluster", "Local"])
 @pytest.mark.parametrize("external", ["Cluster", "Local"])
