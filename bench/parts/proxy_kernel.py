@@ -7,10 +7,7 @@ import socket
 import time
 from pathlib import Path
 
-from kubesvc.linux.netlink_wire import parse_messages
-
 NFNLGRP_NFTABLES = 7
-NEW_TABLE, DELETED_TABLE = 10 << 8, 10 << 8 | 2
 SO_RCVBUFFORCE = 33
 SOL_NETLINK, NETLINK_ADD_MEMBERSHIP = 270, 1
 NETLINK_NETFILTER = 12
@@ -46,14 +43,6 @@ class Monitor:
         while self.read(0):
             count += 1
         return count
-
-    def wait_for_kind(self, kind: int, seconds: float) -> int:
-        """The monotonic nanosecond at which a notification of this type was here; raises TimeoutError."""
-        deadline = time.monotonic() + seconds
-        while (left := deadline - time.monotonic()) > 0:
-            if any(found == kind for found, *_ in parse_messages(self.read(left))):
-                return time.monotonic_ns()
-        raise TimeoutError(f"no notification of type {kind:#x} within {seconds:g} s")
 
     def wait_for(self, needle: bytes, seconds: float) -> int:
         """The monotonic nanosecond at which a notification with these bytes was here; raises TimeoutError."""

@@ -133,8 +133,7 @@ def test_rules_outlive_the_proxy_and_a_restart_takes_them_over(net: Net, mode: s
         async with world.proxy():
             for _ in range(5):
                 assert (await world.ask("outside", table.NODE_IP, table.NODE_PORT)).startswith(first)
-            if mode == "nftables":
-                assert await world.metric("kubesvc_proxy_kernel_writes_total") == 0
+            assert await world.metric("kubesvc_proxy_kernel_writes_total") == 0
 
     inside(net, mode, story)
 
