@@ -1,10 +1,12 @@
 """Whatever happens to Services, slices and the node: the kernel holds what a fresh start would put there."""
 
+import asyncio
 import os
 from collections.abc import Iterator
 
 import pytest
-from tests.kernel.proxy_net import run
+from tests.kernel.proxy_net import Net, run, topology
+from tests.kernel.test_proxy_daemon import World, inside, resource
 from tests.unit.proxy.proxy_engines import NODE, Document, plans_of, put
 from tests.unit.proxy.proxy_walk import PLACES, Chance
 
@@ -17,6 +19,7 @@ from kubesvc.proxy.nftables.backend import NftablesBackend, remove_tables
 from kubesvc.proxy.nftables.listing import expected_elements
 from kubesvc.proxy.nftables.live import read_table
 from kubesvc.proxy.tracker import Tracker
+from kubesvc.testing.local import LocalTransport
 
 pytestmark = [pytest.mark.kernel, pytest.mark.skipif(os.geteuid() != 0, reason="makes network namespaces: run as root")]
 
@@ -29,6 +32,12 @@ def namespace() -> Iterator[str]:
         yield name
     finally:
         netns.delete(name)
+
+
+@pytest.fixture(scope="module")
+def net() -> Iterator[Net]:
+    with topology() as made:
+        yield made
 
 
 class Walk:
@@ -106,3 +115,45 @@ async def test_the_chains_are_those_of_a_fresh_start(namespace: str, seed: int, 
             backend.close()
             fresh_backend.close()
             remove_chains()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_daemon_whose_api_breaks_now_and_then_ends_where_a_fresh_start_would(net: Net, seed: int) -> None:
+    chance = Chance(seed, large=1100)
+    objects: dict[tuple[str, str], Document] = {}
+
+    async def story(world: World) -> None:
+        async with world.proxy():
+            for _ in range(20):
+                for what, thing in chance.steps():
+                    if isinstance(thing, dict):
+                        objects[thing["kind"], thing["metadata"]["name"]] = thing
+                        world.api.put(thing)
+                    else:
+                        objects.pop((what, thing), None)
+                        world.api.remove(resource(f"{what.lower()}s"), thing, "default")
+                trouble(world.api)
+                await asyncio.sleep(0.01)
+            world.api.set_reachable(reachable=True)
+            await world.until(lambda: as_a_fresh_start(), seconds=20)
+            assert await world.status("/livez") == 200
+
+    def trouble(api: LocalTransport) -> None:
+        if chance.happens(once_in=4):
+            api.send_raw(resource("services"), "MODIFIED", b'{"metadata":{"name":"s0","namespace":"default"},"spec":7}')
+        if chance.happens(once_in=4):
+            api.compact()
+        if chance.happens(once_in=3):
+            api.break_watches()
+        api.set_reachable(reachable=not chance.happens(once_in=4))
+
+    async def as_a_fresh_start() -> bool:
+        for family in Family:
+            fresh = Tracker(family, NODE)
+            put(fresh, *reversed(objects.values()))
+            table = read_table(family)
+            if table is None or table.elements != expected_elements(table.elements, plans_of(fresh)):
+                return False
+        return True
+
+    inside(net, "nftables", story)

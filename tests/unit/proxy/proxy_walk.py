@@ -51,6 +51,10 @@ class Chance:
         """A few things that happen together."""
         return [self._step() for _ in range(self._random.randint(1, 6))]
 
+    def happens(self, *, once_in: int) -> bool:
+        """Whether something rare happens now."""
+        return self._random.randrange(once_in) == 0
+
     def _step(self) -> Step:
         match self._random.randrange(10):
             case 0:
@@ -102,7 +106,13 @@ class Chance:
             "creationTimestamp": self._one(None, "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"),
         }
         ingress = [{"ip": address} for address in self._some(2, *OUTSIDE_IPS)]
-        return {"kind": "Service", "metadata": meta, "spec": spec, "status": {"loadBalancer": {"ingress": ingress}}}
+        return {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": meta,
+            "spec": spec,
+            "status": {"loadBalancer": {"ingress": ingress}},
+        }
 
     def _service_port(self) -> Document:
         return {
@@ -123,6 +133,7 @@ class Chance:
             ]
         labels = self._one(*({"kubernetes.io/service-name": name} for name in SERVICES * 3), {})
         return {
+            "apiVersion": "discovery.k8s.io/v1",
             "kind": "EndpointSlice",
             "metadata": {"name": self._one(*SLICES), "namespace": "default", "labels": labels},
             "addressType": family,
@@ -160,6 +171,7 @@ class Chance:
         addresses = self._one(("192.0.2.1",), ("192.0.2.1", "2001:db8::1"), ("192.0.2.10",), ())
         zone = self._one(*ZONES)
         return {
+            "apiVersion": "v1",
             "kind": "Node",
             "metadata": {"name": NODE, "labels": {"topology.kubernetes.io/zone": zone} if zone else {}},
             "status": {"addresses": [{"type": "InternalIP", "address": address} for address in addresses]},
