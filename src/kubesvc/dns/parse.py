@@ -9,6 +9,7 @@ from kubesvc.dns.objects import Endpoint, EndpointSlice, Pod, Service
 from kubesvc.dns.rows import SERVICE_NAME_LABEL, PodRow, Port, ServiceRow, SliceRow
 from kubesvc.dns.wire import MAX_LABEL
 
+_OCTETS = {str(number): number for number in range(256)}
 _FINISHED = ("Succeeded", "Failed")
 
 
@@ -62,7 +63,16 @@ def pod_row(pod: Pod) -> PodRow:
 
 
 def _pack(addresses: Iterable[str]) -> Iterable[bytes]:
-    return (ip_address(address).packed for address in addresses)
+    return map(_packed, addresses)
+
+
+def _packed(address: str) -> bytes:
+    # A third of what reading a cluster costs would go into addresses of IPv4 written the usual way.
+    try:
+        a, b, c, d = address.split(".")
+        return bytes((_OCTETS[a], _OCTETS[b], _OCTETS[c], _OCTETS[d]))
+    except (ValueError, KeyError):
+        return ip_address(address).packed
 
 
 def _hostname(endpoint: Endpoint, *, pod_names: bool) -> str:
