@@ -14,7 +14,7 @@ makes the kernel walk through all that there are.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from kubesvc.proxy.addresses import range_contains
@@ -67,14 +67,15 @@ def from_pods(settings: RuleSettings, *, negate: bool = False) -> str:
 
 def _own_chains(plan: PortPlan, settings: RuleSettings, say: Say) -> Iterator[tuple[str, tuple[str, ...]]]:
     name, service = plan.name, plan.service
-    for target in plan.targets:
-        chain = names.endpoint_chain(name, target)
+    endpoints = {target: names.endpoint_chain(name, target) for target in plan.targets}
+    for target, chain in endpoints.items():
         yield chain, tuple(_endpoint_rules(plan, target, chain, say))
     for targets, local in ((plan.cluster, False), (plan.local, True)):
         if targets:
             internal = service.internal_local is local
             rules = _internal_masquerade(plan, settings) if internal else []
-            yield names.policy_chain(name, local=local), (*rules, *_choice(plan, targets, say))
+            chosen = [endpoints[target] for target in targets]
+            yield names.policy_chain(name, local=local), (*rules, *_choice(plan, targets, chosen, say))
     if service.external and (plan.cluster or plan.local):
         yield names.external_chain(name), tuple(_external_rules(plan, settings))
         if service.source_ranges and service.load_balancer_ips:
@@ -90,8 +91,7 @@ def _endpoint_rules(plan: PortPlan, target: Target, chain: str, say: Say) -> Ite
     yield f"-p {protocol} {comment}{recent}-j DNAT --to-destination {names.destination(target)}"
 
 
-def _choice(plan: PortPlan, targets: tuple[Target, ...], say: Say) -> Iterator[str]:
-    chains = [names.endpoint_chain(plan.name, target) for target in targets]
+def _choice(plan: PortPlan, targets: Sequence[Target], chains: Sequence[str], say: Say) -> Iterator[str]:
     if plan.service.affinity_seconds:
         for chain in chains:
             check = f"--rcheck --seconds {plan.service.affinity_seconds} --reap {_of_source(plan, chain)}"

@@ -64,4 +64,5 @@ def _port(name: ServicePortName) -> str:
 
 
 def _hash(text: str) -> str:
-    return base64.b32encode(hashlib.sha256(text.encode()).digest()).decode()[:16]
+    # Ten bytes are sixteen characters.
+    return base64.b32encode(hashlib.sha256(text.encode()).digest()[:10]).decode()
