@@ -236,19 +236,20 @@ def test_bad_objects_cost_only_themselves(net: Net, mode: str) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_udp_flows_of_a_removed_endpoint_are_forgotten(net: Net, mode: str) -> None:
+@pytest.mark.parametrize("address", [table.NODE_IP, "10.244.1.1"], ids=["node", "bridge"])
+def test_udp_flows_of_a_removed_endpoint_are_forgotten(net: Net, mode: str, address: str) -> None:
     async def story(world: World) -> None:
         put(world, *web(f"{PODS['pod-a']}@node-a", protocol="UDP"))
-        async with world.proxy():
+        async with world.proxy(nodeport_addresses=("all",)):
             how: dict[str, Any] = {"udp": True, "source_port": 7777}
-            assert (await world.ask("outside", table.NODE_IP, table.NODE_PORT, **how)).startswith("pod-a")
+            assert (await world.ask("outside", address, table.NODE_PORT, **how)).startswith("pod-a")
             put(world, endpoint_slice("web", f"{PODS['pod-b']}@node-a", port=8080, protocol="UDP"))
             await world.until(lambda: moved(world, how))
             world.api.remove(resource("services"), "web", "default")
             await world.until(lambda: gone(world))
 
     async def moved(world: World, how: dict[str, Any]) -> bool:
-        answer = await world.ask("outside", table.NODE_IP, table.NODE_PORT, timeout=0.1, **how)
+        answer = await world.ask("outside", address, table.NODE_PORT, timeout=0.1, **how)
         return answer.startswith("pod-b")
 
     async def gone(world: World) -> bool:

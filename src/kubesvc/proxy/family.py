@@ -1,6 +1,6 @@
 """One family's proxy: its tracker, its plans, its backend, and the step that brings them into line."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from kubesvc.api.resources import Key
 from kubesvc.proxy.backend import CRITICAL, Backend, BackendError, SyncReport
@@ -13,8 +13,16 @@ from kubesvc.proxy.tracker import Tracker
 class FamilyProxy:
     """Turns the tracker's dirty keys into syncs; a failed sync is followed by a full one."""
 
-    def __init__(self, tracker: Tracker, backend: Backend, flows: Flows | None = None) -> None:
+    def __init__(
+        self,
+        tracker: Tracker,
+        backend: Backend,
+        flows: Flows | None = None,
+        local_addresses: Callable[[], Collection[str]] = tuple,
+    ) -> None:
+        """`local_addresses` are those on which this node's node ports may answer."""
         self.tracker = tracker
+        self._local_addresses = local_addresses
         self.backend = backend
         self.plans: dict[ServicePortName, PortPlan] = {}
         self.health: dict[Key, HealthCheck] = {}
@@ -123,7 +131,7 @@ class FamilyProxy:
                 stale = all_flows(plan)
                 if stale is not None:
                     self._flows.add(stale)
-        swept = self._flows.look(frozenset(self.tracker.node.addresses), again=again)
+        swept = self._flows.look(self._local_addresses, again=again)
         if swept is not None:
             self.on_flows(swept.deleted, swept.seconds)
 

@@ -93,7 +93,7 @@ async def run_with_client(options: ProxyOptions, client: Client) -> None:
             flows = ConntrackSocket("ip" if family == "IPv4" else "ip6")
             stack.callback(flows.close)
             backends.append(backend)
-            families.append(FamilyProxy(Tracker(family, options.node_name), backend, flows))
+            families.append(FamilyProxy(Tracker(family, options.node_name), backend, flows, local_addresses))
         daemon = _Daemon(options, client, families, clock)
         await daemon.run()
 

@@ -5,7 +5,7 @@ kernel's listing may pass over flows while its table is changing. A client that 
 with such a flow for ever; the second look finds it.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import NamedTuple, Protocol
 
 from kubesvc.aio.clock import Clock, SystemClock
@@ -52,7 +52,7 @@ class FlowSweep:
             self._new.renew(serves)
             self._seen.renew(serves)
 
-    def look(self, local_addresses: Collection[str], *, again: bool = False) -> Swept | None:
+    def look(self, local_addresses: Callable[[], Collection[str]], *, again: bool = False) -> Swept | None:
         """Delete what is stale by now; None if nothing can be, or if the last look was a moment ago.
 
         With `again` also what was looked for only once so far.
@@ -62,13 +62,14 @@ class FlowSweep:
             return None
         wanted = FlowFilter(dict(self._seen.by_frontend), dict(self._seen.by_node_port))
         wanted.update(self._new)
+        local = frozenset(local_addresses())
         found = [
             flow
             for flow in self._flows.flows(UDP)
             if wanted.is_stale(
                 Target(flow.destination, flow.destination_port),
                 Target(flow.reply_source, flow.reply_source_port),
-                local_addresses,
+                local,
             )
         ]
         deleted = sum(self._flows.delete(flow) for flow in found)

@@ -59,14 +59,14 @@ def test_a_flow_that_the_first_look_missed_is_found_by_the_second() -> None:
     sweep = FlowSweep(table, table.clock)
     table.missed = [flow(OLD, 2)]
     change(sweep, BOTH, ONLY_NEW)
-    sweep.look(())
+    sweep.look(tuple)
     assert table.held == [flow(OLD, 2), flow(NEW)]
 
     table.missed = []
-    sweep.look((), again=True)
+    sweep.look(tuple, again=True)
 
     assert table.held == [flow(NEW)]
-    assert sweep.look((), again=True) is None
+    assert sweep.look(tuple, again=True) is None
 
 
 @pytest.mark.parametrize("looked", [False, True])
@@ -75,11 +75,11 @@ def test_an_endpoint_that_came_back_keeps_its_flows(looked: bool) -> None:
     sweep = FlowSweep(table, table.clock)
     change(sweep, BOTH, ONLY_NEW)
     if looked:
-        sweep.look(())
+        sweep.look(tuple)
     change(sweep, ONLY_NEW, BOTH)
     table.held = [flow(OLD), flow(NEW)]
 
-    sweep.look((), again=True)
+    sweep.look(tuple, again=True)
 
     assert table.held == [flow(OLD), flow(NEW)]
 
@@ -90,9 +90,9 @@ def test_flapping_endpoints_cost_a_small_share_of_the_time() -> None:
     sweep = FlowSweep(table, table.clock)
     for _ in range(1000):
         change(sweep, BOTH, ONLY_NEW)
-        sweep.look(())
+        sweep.look(tuple)
         change(sweep, ONLY_NEW, BOTH)
-        sweep.look(())
+        sweep.look(tuple)
         table.clock.elapse(0.1)
 
     assert table.looks * table.seconds <= table.clock.monotonic() / SHARE
@@ -103,12 +103,12 @@ def test_what_became_stale_between_two_looks_is_found_by_the_next() -> None:
     table.seconds = 0.5
     sweep = FlowSweep(table, table.clock)
     change(sweep, None, BOTH)
-    sweep.look(())
+    sweep.look(tuple)
     change(sweep, BOTH, ONLY_NEW)
-    assert sweep.look(()) is None
+    assert sweep.look(tuple) is None
     assert table.held == [flow(OLD)]
 
     table.clock.elapse(SHARE * table.seconds)
-    sweep.look((), again=True)
+    sweep.look(tuple, again=True)
 
     assert table.held == []
