@@ -1,5 +1,7 @@
 """The answering half as the watching half sees it, and its simplest form: in the same process."""
 
+import asyncio
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
@@ -8,8 +10,11 @@ from kubesvc.dns.listeners import Listeners, Pair, Place, open_sockets, places_o
 from kubesvc.dns.metrics import Counts
 from kubesvc.dns.options import DnsOptions
 from kubesvc.dns.responder import Outside, Responder
+from kubesvc.dns.routes import routes_of
 from kubesvc.dns.view import Policy, View
 
+# About half a millisecond of work.
+_ROWS_AT_ONCE = 32
 # Hands everything that is known to whoever needs it from the beginning.
 Replay = Callable[[Callable[[bytes], None]], None]
 
@@ -94,6 +99,8 @@ class InProcess:
     def __init__(self, options: DnsOptions, *, serial: int, replay: Replay) -> None:
         self._options = options
         self._replay = replay
+        # What a responder that is to take over has still to take in.
+        self._backlog: deque[bytes] | None = None
         self.responder = make_responder(options, serial=serial)
         self.listeners = Listeners(options, self.responder)
 
@@ -105,20 +112,28 @@ class InProcess:
         await self._adopt(open_sockets(places_of(self._options), shared=False))
 
     async def change(self, options: DnsOptions, *, fresh: bool) -> None:
+        routes = routes_of(options)
         missing = [place for place in places_of(options) if place not in self.listeners.places]
         opened = open_sockets(missing, shared=False)
         after = succeed_responder(self.responder, options, fresh=fresh)
         if fresh:
-            self._replay(after.apply)
+            await self._fill(after)
             after.synced = self.responder.synced
-        try:
-            self.listeners.change(options, after)
-        except (OSError, ValueError):
-            for pair in opened.values():
-                pair.close()
-            raise
+        self.listeners.change(options, routes, after)
         self.responder, self._options = after, options
         await self._adopt(opened)
+
+    async def _fill(self, responder: Responder) -> None:
+        """Let `responder` know everything, a little at a time between the questions that the other answers."""
+        self._backlog = backlog = deque[bytes]()
+        try:
+            self._replay(backlog.append)
+            while backlog:
+                for _ in range(min(len(backlog), _ROWS_AT_ONCE)):
+                    responder.apply(backlog.popleft())
+                await asyncio.sleep(0)
+        finally:
+            self._backlog = None
 
     async def _adopt(self, opened: Mapping[Place, Pair]) -> None:
         for place, pair in opened.items():
@@ -126,6 +141,8 @@ class InProcess:
 
     def take(self, packed: bytes) -> None:
         self.responder.apply(packed)
+        if self._backlog is not None:
+            self._backlog.append(packed)
 
     def finish_loading(self) -> None:
         self.responder.synced = True

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import socket
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ from kubesvc.dns.meter import Meter
 from kubesvc.dns.metrics import Counts, count
 from kubesvc.dns.options import DnsOptions, HostsOptions
 from kubesvc.dns.responder import Pending, Responder
-from kubesvc.dns.routes import Routes, routes_of
+from kubesvc.dns.routes import Route, Routes, routes_of
 from kubesvc.dns.server import Forwarder, Note, UdpServer, tcp_socket, udp_socket
 from kubesvc.dns.tcp import Connection, TcpServer
 from kubesvc.observe import log
@@ -85,7 +85,7 @@ class Listeners:
 
     `change` puts another in its place between two questions: the sockets that are still wanted, the
     connections and what has been counted stay, and what is being asked of upstreams ends as it began.
-    Both it and the constructor raise ValueError and OSError for upstreams that are none.
+    The constructor raises ValueError and OSError for upstreams that are none.
     """
 
     def __init__(self, options: DnsOptions, responder: Responder) -> None:
@@ -123,12 +123,12 @@ class Listeners:
     def places(self) -> Mapping[Place, UdpServer]:
         return self._udp
 
-    def change(self, options: DnsOptions, responder: Responder) -> None:
-        """Answer with `responder`, and as `options` say, from the next question on."""
-        routes = self._routes.followed_by(routes_of(options))
+    def change(self, options: DnsOptions, routes: Sequence[Route], responder: Responder) -> None:
+        """Answer with `responder`, and as `options` and their `routes` say, from the next question on."""
+        after = self._routes.followed_by(routes)
         self._hosts_seen = _load_hosts(options, responder)
         self._retired.append(self._routes)
-        self._options, self._responder, self._routes = options, responder, routes
+        self._options, self._responder, self._routes = options, responder, after
         note = _note_of(options)
         for server in self._udp.values():
             server.responder, server.note = responder, note

@@ -17,6 +17,7 @@ from kubesvc.dns.answering import make_responder, succeed_responder
 from kubesvc.dns.listeners import Listeners, Pair, Place, receive_pair
 from kubesvc.dns.options import DnsOptions
 from kubesvc.dns.responder import Responder
+from kubesvc.dns.routes import routes_of
 from kubesvc.observe import log
 
 _log = log("dns.worker")
@@ -114,7 +115,7 @@ class Worker:
     def _follow(self, options: DnsOptions, responder: Responder, opened: Opened) -> None:
         self._coming = None
         try:
-            self._listeners.change(options, responder)
+            self._listeners.change(options, routes_of(options), responder)
         except (OSError, ValueError) as err:  # a resolv.conf that went away since the parent has read it
             _log.error("upstreams not followed", reason=err)
             for _, pair in opened:

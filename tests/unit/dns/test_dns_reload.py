@@ -265,6 +265,18 @@ async def test_a_file_that_cannot_be_followed_changes_nothing_and_is_counted(tmp
         assert await server.metric("coredns_reload_failed_total") == "5"
 
 
+async def test_what_an_import_says_is_followed_too(tmp_path: Path) -> None:
+    async with configured(tmp_path) as server:
+        server.write(more="import custom/*.override")
+        (tmp_path / "custom").mkdir()
+        (tmp_path / "custom" / "names.override").write_text("rewrite name other.example seven.example\n")
+
+        async def followed() -> bool:
+            return await server.server.answers("other.example") == ["192.0.2.7"]
+
+        await until(followed)
+
+
 async def test_pages_move_with_their_ports(tmp_path: Path) -> None:
     async with configured(tmp_path) as server:
         before = server.server.options.ready_port
