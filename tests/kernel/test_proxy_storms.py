@@ -14,7 +14,12 @@ from tests.kernel.proxy_net import NODE_ADDRESS, PODS, Net, topology
 from tests.kernel.test_proxy_daemon import MODES, World, inside, more_services, put, resource, web
 from tests.kernel.test_proxy_faults import only_pod_a
 from tests.unit.proxy import proxy_behaviour as table
+from tests.unit.proxy.proxy_engines import Place, plans_of, tracker_of
 
+from kubesvc.linux import netns
+from kubesvc.proxy.model import PortPlan, ServicePortName
+from kubesvc.proxy.nftables.affinity import SPARE
+from kubesvc.proxy.nftables.backend import NftablesBackend, remove_tables
 from kubesvc.proxy.proxier import TRIGGER_TIME
 from kubesvc.testing.builders import endpoint_slice, node, service
 
@@ -156,3 +161,33 @@ def test_a_service_with_five_thousand_endpoints(net: Net) -> None:
             await world.until(lambda: only_pod_a(world))
 
     inside(net, "nftables", story)
+
+
+def test_time_outs_of_affinity_that_change_all_the_time_leave_few_chains(net: Net) -> None:
+    place = Place()
+
+    def plans(seconds: int) -> dict[ServicePortName, PortPlan]:
+        return plans_of(tracker_of(place, [*affine("web", seconds), *affine("steady", 77)]))
+
+    def affine(name: str, seconds: int) -> tuple[dict[str, Any], ...]:
+        address = table.CLUSTER_IP if name == "web" else "10.96.2.1"
+        made = service(name, port=80, cluster_ip=address, sessionAffinity="ClientIP")
+        made["spec"]["sessionAffinityConfig"] = {"clientIP": {"timeoutSeconds": seconds}}
+        return made, endpoint_slice(name, f"{PODS['pod-a']}@node-a", f"{PODS['pod-b']}@node-a", port=8080)
+
+    with netns.entered(net.name("node")):
+        backend = NftablesBackend(place.settings)
+        try:
+            asyncio.run(backend.full_sync(plans(1)))
+            least = len(net.exec("node", "nft", "list", "chains").splitlines())
+            for seconds in range(2, 300):
+                asyncio.run(backend.sync(plans(seconds)))
+                assert backend.intact()
+            chains = len(net.exec("node", "nft", "list", "chains").splitlines())
+            assert chains < least + 6 * SPARE  # two lines a chain, two or three chains a time-out
+            for address in (table.CLUSTER_IP, "10.96.2.1"):
+                assert len({net.ask("outside", address, 80) for _ in range(6)}) == 1
+            assert asyncio.run(backend.full_sync(plans(299))).writes == 0
+        finally:
+            backend.close()
+            remove_tables()

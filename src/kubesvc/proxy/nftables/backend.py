@@ -16,13 +16,14 @@ from kubesvc.linux.nft import Nft, NftError
 from kubesvc.linux.nft_elements import ElementSocket, TableInfo
 from kubesvc.proxy.backend import BackendError, SyncReport
 from kubesvc.proxy.model import Family, PortPlan, ServicePortName
+from kubesvc.proxy.nftables.affinity import AffinityChains
 from kubesvc.proxy.nftables.chunks import OwnedChanges, chunks
 from kubesvc.proxy.nftables.compile import sticky_chains_in
 from kubesvc.proxy.nftables.compiler import Compiler, Full
 from kubesvc.proxy.nftables.elements import Changes, ElementKey, Value
 from kubesvc.proxy.nftables.layout import COMMENT, MARK, mark_of, replace_text, table_text
 from kubesvc.proxy.nftables.schema import from_kernel, set_types, to_kernel
-from kubesvc.proxy.nftables.sticky import replace_sticky, sticky_name
+from kubesvc.proxy.nftables.sticky import sticky_name
 from kubesvc.proxy.nftables.syntax import TABLE, nft_family
 from kubesvc.proxy.nftables.watch import TableWatch
 from kubesvc.proxy.rules import RuleSettings
@@ -48,8 +49,8 @@ class NftablesBackend:
             self._socket = opened.enter_context(closing(_open_socket(settings.family)))
             _try_table(self._nft, settings)
             opened.pop_all()
-        self._sticky: set[str] = set()
         self._watch = TableWatch(self._socket, nft_family(settings.family))
+        self._affinity = AffinityChains(settings.family, self._nft, self._socket, self._watch)
         self._adopted = False
 
     async def preload(self, plans: Mapping[ServicePortName, PortPlan]) -> None:
@@ -64,8 +65,9 @@ class NftablesBackend:
         report = SyncReport()
         owned = [(name, self._compile(name, changes[name], report)) for name in changes]
         try:
-            self._make_sticky(owned)
+            self._affinity.make(owned)
             await self._write(owned, report)
+            self._affinity.prune(self.compiler.ledger.items())
         except (BatchError, NftError):
             await self._repair(report)
         return report
@@ -114,7 +116,7 @@ class NftablesBackend:
             self._make_table({}, None, report)
             for names in _parts(list(plans), _PORTS_AT_ONCE):
                 owned = [(name, self._compile(name, plans[name], report)) for name in names]
-                self._make_sticky(owned)
+                self._affinity.make(owned)
                 await self._write(owned, report)
         except (BatchError, NftError):
             for name, plan in plans.items():
@@ -151,7 +153,7 @@ class NftablesBackend:
             try:
                 found = self._make_table(found, info, report)
                 owned = self._difference(found)
-                self._make_sticky(owned)
+                self._affinity.make(owned)
                 await self._write(owned, report)
                 return
             except NftError as err:
@@ -165,7 +167,7 @@ class NftablesBackend:
         kept = sticky_chains_in(found)
         marks = [name for name in self._socket.chains() if name.startswith(MARK)] if info is not None else []
         if marks == [mark_of(self._settings)] and not self._watch.distrusted:
-            self._sticky |= kept
+            self._affinity.found(kept)
         else:
             needed = kept | {str(value) for key, value in self.compiler.ledger.items() if key[0] == "sticky"}
             if info is not None and info.comment.startswith(COMMENT) and self._swap_rules(needed, marks):
@@ -174,7 +176,7 @@ class NftablesBackend:
                 found = {}
                 self._socket.delete_table()
                 self._watch.run(self._nft, table_text(self._settings, needed))
-            self._sticky = needed
+            self._affinity.remade(needed)
             self._watch.distrusted = False
             report.writes += 1
         self._watch.remember()
@@ -203,15 +205,6 @@ class NftablesBackend:
         if surplus:
             result.append((None, Changes(deletes=sorted(surplus.items(), key=_addresses_first))))
         return result
-
-    def _make_sticky(self, owned: Iterable[OwnedChanges]) -> None:
-        """Add affinity chains that elements are about to refer to."""
-        for _, changes in owned:
-            for key, value in changes.adds:
-                if key[0] == "sticky" and value not in self._sticky:
-                    self._watch.run(self._nft, replace_sticky(self._settings.family, str(value)))
-                    self._sticky.add(str(value))
-                    self._watch.remember()
 
     async def _write(self, owned: Sequence[OwnedChanges], report: SyncReport) -> None:
         for chunk in chunks(owned):

@@ -6,12 +6,15 @@ returns if that endpoint is no longer in the list.
 """
 
 import re
+from collections.abc import Collection
 
 from kubesvc.proxy.model import Family
 from kubesvc.proxy.nftables import words
 from kubesvc.proxy.nftables.syntax import PROTOCOLS, TABLE, chain, client, nft_family, table
 
 TRIES = 8
+PREFIXES = ("sticky-", "bind-")
+"""What the names of affinity chains, and of no others, begin with."""
 
 _NAME = re.compile(r"sticky-(\d+)-(\d+)(-local)?")
 _LIST = f"{words.ID_MASK:#x}"
@@ -27,15 +30,26 @@ def sticky_name(seconds: int, size: int, *, local: bool) -> str:
 
 def sticky_chains(family: Family, name: str) -> tuple[str, str]:
     """The chain `name` and, before it, the `bind` chain that it jumps to."""
+    bind, _ = chain_names(name)
+    _, seconds, size, *local = name.split("-")
+    return (
+        chain(bind, *_bind_rules(family, int(seconds), local=bool(local))),
+        chain(name, *_sticky_rules(family, bind, int(size), local=bool(local))),
+    )
+
+
+def chain_names(name: str) -> tuple[str, str]:
+    """The chain that the affinity chain `name` jumps to, and itself."""
     found = _NAME.fullmatch(name)
     if found is None:
         raise ValueError(f"{name!r} is not the name of an affinity chain")
-    local = bool(found[3])
-    bind = f"bind-{found[1]}" + ("-local" if local else "")
-    return (
-        chain(bind, *_bind_rules(family, int(found[1]), local=local)),
-        chain(name, *_sticky_rules(family, bind, int(found[2]), local=local)),
-    )
+    return f"bind-{found[1]}{found[3] or ''}", name
+
+
+def remove_chains_text(family: Family, names: Collection[str]) -> str:
+    """Commands that remove chains which only each other refer to."""
+    where = f"chain {nft_family(family)} {TABLE}"
+    return "".join(f"{verb} {where} {name}\n" for verb in ("flush", "delete") for name in names)
 
 
 def replace_sticky(family: Family, name: str) -> str:
