@@ -22,6 +22,8 @@ class SyncReport:
 
     writes: int = 0
     refused: dict[ServicePortName, str] = field(default_factory=dict)
+    shortened: dict[ServicePortName, str] = field(default_factory=dict)
+    """Service ports of which not all endpoints are served, and why."""
     rules_total: dict[str, int] = field(default_factory=dict)
     """In iptables mode: how many rules each table has of ours."""
     rules_last: dict[str, int] = field(default_factory=dict)

@@ -165,6 +165,8 @@ class Proxier:
         self._metrics.refused.set(len(proxy.refused), label)
         for name in report.refused.keys() - refused:
             self._complain_refused(name, report.refused[name])
+        for name, reason in report.shortened.items():
+            self._complain(Complaint("Service", name.namespace, name.service, "TooManyEndpoints", f"{name}: {reason}"))
         if full:
             _log.info("in force", family=label, ports=len(proxy.plans), writes=report.writes, seconds=round(seconds, 4))
         return True

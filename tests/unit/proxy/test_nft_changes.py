@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.unit.proxy.proxy_engines import Place, plans_of, put, tracker_of
+from tests.unit.proxy.proxy_engines import NODE, Place, plans_of, put, tracker_of
 
 from kubesvc.proxy.model import ServicePortName
+from kubesvc.proxy.nftables import words
+from kubesvc.proxy.nftables.compile import too_many
 from kubesvc.proxy.nftables.compiler import Compiler
 from kubesvc.proxy.nftables.elements import Changes, ElementKey, Value
 from kubesvc.proxy.nftables.layout import fingerprint
@@ -143,3 +145,21 @@ def test_one_endpoint_more_or_less_is_one_element() -> None:
     with_endpoints(10)
     assert with_endpoints(11) == (0, 1)
     assert with_endpoints(10) == (1, 0)
+
+
+def test_more_endpoints_than_any_list_or_number_can_hold() -> None:
+    remote = [{"addresses": [f"10.{n // 62500}.{n // 250 % 250}.{n % 250 + 1}"]} for n in range(16_000)]
+    local = [{"addresses": [f"11.0.{n // 250}.{n % 250 + 1}"], "nodeName": NODE} for n in range(9_000)]
+    tracker = tracker_of(
+        Place(),
+        [
+            service("web", port=80, node_port=30000, sessionAffinity="ClientIP", externalTrafficPolicy="Local"),
+            endpoint_slice("web", *remote, *local, address_type="IPv4"),
+        ],
+    )
+    ((name, plan),) = plans_of(tracker).items()
+
+    counts = Counter(key[0] for key, _ in Compiler().set_port(name, plan).adds)
+
+    assert counts["bound-tcp"] == counts["choices"] == 2 * words.MAX_SLOTS - 1
+    assert too_many(plan) == "only 8192 of 25000 endpoints can be chosen"

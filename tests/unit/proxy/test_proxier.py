@@ -32,6 +32,7 @@ class FakeBackend:
         self.broken = False
         self.tampered = False
         self.refuses = ""
+        self.shortens = ""
         self.gate = asyncio.Event()
         self.gate.set()
 
@@ -46,7 +47,8 @@ class FakeBackend:
             else:
                 self.plans[name] = plan
         refused = {name: "no" for name in changes if name.service == self.refuses}
-        return SyncReport(writes=len(changes), refused=refused)
+        shortened = {name: "only 1 of 2" for name in changes if name.service == self.shortens}
+        return SyncReport(writes=len(changes), refused=refused, shortened=shortened)
 
     async def full_sync(self, plans: Mapping[ServicePortName, PortPlan]) -> SyncReport:
         await self._begin("full", plans)
@@ -289,3 +291,16 @@ async def test_changes_during_a_long_failure_take_no_more_and_more_memory() -> N
 
     ((_, plan),) = world.backend.plans.items()
     assert [target.ip for target in plan.cluster] == ["10.9.9.9"]
+
+
+async def test_a_service_with_more_endpoints_than_a_backend_can_choose_from_is_told_so() -> None:
+    world = World()
+    world.backend.shortens = "web"
+    async with world.running():
+        await world.proxier.first_sync.wait()
+        world.api.put(service("web"))
+        await world.until(lambda: bool(world.complaints))
+
+    (complaint,) = world.complaints
+    assert (complaint.name, complaint.reason) == ("web", "TooManyEndpoints")
+    assert complaint.message == "default/web: only 1 of 2"

@@ -18,7 +18,7 @@ from kubesvc.proxy.backend import BackendError, SyncReport
 from kubesvc.proxy.model import Family, PortPlan, ServicePortName
 from kubesvc.proxy.nftables.affinity import AffinityChains
 from kubesvc.proxy.nftables.chunks import OwnedChanges, chunks
-from kubesvc.proxy.nftables.compile import sticky_chains_in
+from kubesvc.proxy.nftables.compile import sticky_chains_in, too_many
 from kubesvc.proxy.nftables.compiler import Compiler, Full
 from kubesvc.proxy.nftables.elements import Changes, ElementKey, Value
 from kubesvc.proxy.nftables.layout import COMMENT, MARK, mark_of, replace_text, table_text
@@ -124,6 +124,8 @@ class NftablesBackend:
             await self._repair(report)
 
     def _compile(self, name: ServicePortName, plan: PortPlan | None, report: SyncReport) -> Changes:
+        if plan is not None and (reason := too_many(plan)):
+            report.shortened[name] = reason
         try:
             return self.compiler.set_port(name, plan)
         except Full as err:

@@ -25,14 +25,18 @@ NO_LISTS = Lists()
 
 def place(plan: PortPlan, previous: Lists) -> Lists:
     """Slots for the plan's endpoints, with as few moves as possible."""
-    numbers: Slots = ()
-    if plan.service.affinity_seconds:
-        numbers = number(previous.numbers, plan.targets, words.MAX_NUMBER)
-    return Lists(
-        assign(previous.cluster, plan.cluster, words.MAX_SLOTS),
-        assign(previous.local, plan.local, words.MAX_SLOTS),
-        numbers,
-    )
+    cluster = assign(previous.cluster, plan.cluster, words.MAX_SLOTS)
+    local = assign(previous.local, plan.local, words.MAX_SLOTS)
+    if not plan.service.affinity_seconds:
+        return Lists(cluster, local)
+    placed = dict.fromkeys(target for target in (*cluster, *local) if target is not None)
+    return Lists(cluster, local, number(previous.numbers, placed, words.MAX_NUMBER))
+
+
+def too_many(plan: PortPlan) -> str:
+    """What is wrong with a plan whose lists are longer than any can be; "" if they are not."""
+    longest = max(len(plan.cluster), len(plan.local))
+    return f"only {words.MAX_SLOTS} of {longest} endpoints can be chosen" if longest > words.MAX_SLOTS else ""
 
 
 def compile_port(plan: PortPlan, port_number: int, lists: Lists) -> dict[ElementKey, Value]:
@@ -70,7 +74,8 @@ def _affine_list(
     bound, key = f"bound-{plan.name.protocol.lower()}", words.list_id(port_number, local=local)
     number_by_target: dict[Target | None, int] = {target: index + 1 for index, target in enumerate(numbers)}
     for slot, target in enumerate(slots):
-        if target is not None:
+        # Two full lists without a common endpoint have one more than there are numbers: the last one.
+        if target in number_by_target and target is not None:
             yield ("choices", key, slot), words.endpoint_id(port_number, number_by_target[target])
             yield (bound, key | number_by_target[target]), target
     yield ("sticky", key), sticky_name(plan.service.affinity_seconds, len(slots), local=local)
