@@ -49,6 +49,8 @@ NODES = {Family.IPV4: NODE_ADDRESS, Family.IPV6: NODE_ADDRESS6}
 VIP = VIPS[Family.IPV4]
 LABELS = 'namespace="default",service="web",port="",protocol="UDP"'
 HEADERS = {Family.IPV4: 20 + 8, Family.IPV6: 40 + 8}
+SEVERAL_LOOKS = 30.0
+"""Seconds: between two looks at the counters are twenty times as many as one takes."""
 QUESTION = 1
 """Bytes of what a client of `proxy_net` sends."""
 WAYS = {
@@ -282,13 +284,14 @@ def test_bytes_are_exported_and_outlive_the_proxy(net: Net, mode: str) -> None:
         world.api.put(endpoint_slice("web", f"{PODS['pod-b']}@node-a", port=PORT, protocol="UDP"))
         async with world.proxy(traffic_bytes=True, endpoint_metrics=True):
             answer = await world.ask("pod-a", VIP, 80, udp=True, timeout=2)
+            assert answer.split()[0] == "pod-b"
             size = HEADERS[Family.IPV4] + len(answer)
-            await world.until(lambda: shows(world, size))
+            await world.until(lambda: shows(world, size), SEVERAL_LOOKS)
             await world.run("nft", "list", "ruleset")  # which some layouts crash
         async with world.proxy(traffic_bytes=True, endpoint_metrics=True):
-            await world.until(lambda: shows(world, size))
+            await world.until(lambda: shows(world, size), SEVERAL_LOOKS)
             await world.run("nft", "flush", "ruleset")
-            await world.until(lambda: counts_again(world))
+            await world.until(lambda: counts_on(world, size), SEVERAL_LOOKS)
         assert "kubesvc-traffic" in await world.run("nft", "list", "tables")
         async with world.proxy():
             assert "kubesvc-traffic" not in await world.run("nft", "list", "tables")
@@ -299,10 +302,9 @@ def test_bytes_are_exported_and_outlive_the_proxy(net: Net, mode: str) -> None:
         endpoint_bytes = await world.metric(f"kubesvc_proxy_endpoint_bytes_total{{{labels}}}")
         return service_bytes == endpoint_bytes == size
 
-    async def counts_again(world: World) -> bool:
-        before = await world.metric("kubesvc_proxy_service_bytes_total")
+    async def counts_on(world: World, size: int) -> bool:
         await world.ask("pod-a", VIP, 80, udp=True, timeout=0.1)
-        return await world.metric("kubesvc_proxy_service_bytes_total") > before
+        return await world.metric(f'kubesvc_proxy_service_bytes_total{{{LABELS},direction="response"}}') > size
 
     inside(net, mode, story)
 
