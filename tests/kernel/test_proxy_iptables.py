@@ -2,22 +2,17 @@
 
 import asyncio
 import os
-import signal
 import subprocess
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import pytest
+from tests.kernel.iptables_kernel import VARIANTS, Kernel, Kernels, kernels, namespace, services, some
 from tests.unit.proxy import proxy_behaviour as table
-from tests.unit.proxy.proxy_engines import Place, place_of, plans_of, tracker_of
+from tests.unit.proxy.proxy_engines import place_of, plans_of, tracker_of
 from tests.unit.proxy.proxy_families import in_family
 from tests.unit.proxy.proxy_vectors import VECTORS
 
-from kubesvc.linux import netns
-from kubesvc.linux.iptables import Iptables, IptablesError
-from kubesvc.proxy.backend import BackendError
 from kubesvc.proxy.iptables.backend import IptablesBackend, remove_chains
 from kubesvc.proxy.model import Family, PortPlan, ServicePortName
 from kubesvc.testing.builders import endpoint_slice, service
@@ -25,87 +20,18 @@ from kubesvc.testing.builders import endpoint_slice, service
 pytestmark = [pytest.mark.kernel, pytest.mark.skipif(os.geteuid() != 0, reason="makes network namespaces: run as root")]
 
 Plans = Mapping[ServicePortName, PortPlan]
-VARIANTS = ("nft", "legacy")
 
 
 @pytest.fixture
 def node() -> Iterator[None]:
-    """A network namespace of one's own, which this thread is in."""
-    name = f"kpi{os.getpid()}"
-    netns.create(name)
-    try:
-        with netns.entered(name):
-            yield
-    finally:
-        netns.delete(name)
-
-
-class Recorder(Iptables):
-    """iptables that remembers what it was fed."""
-
-    def __init__(self, *, ipv6: bool = False, variant: str) -> None:
-        super().__init__(ipv6=ipv6, variant=variant)
-        self.texts: list[str] = []
-
-    async def restore(self, text: str) -> None:
-        self.texts.append(text)
-        await super().restore(text)
-
-    @property
-    def touched(self) -> set[str]:
-        """The chains of all changes so far, and of the lines that changed them."""
-        return {line.split()[1] for text in self.texts for line in text.splitlines() if line.startswith("-")}
-
-
-class Kernel:
-    """Proxies that come and go, and one kernel that stays."""
-
-    def __init__(self, variant: str, place: Place) -> None:
-        self.variant, self.place = variant, place
-        self.start()
-
-    def start(self) -> None:
-        """Begin with another process' knowledge: none."""
-        self.iptables = Recorder(ipv6=self.place.family is Family.IPV6, variant=self.variant)
-        self.backend = IptablesBackend(self.place.settings, self.iptables)
-
-    def restart(self) -> None:
-        self.backend.close()
-        self.start()
-
-    def run(self, *arguments: str) -> str:
-        command = [self.iptables.name, "-w", "5", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
-
-    def save(self) -> list[str]:
-        """All rules and chains, in an order that does not depend on when they were made."""
-        lines = [line for each in ("nat", "filter") for line in self.iptables.save_now(each)]
-        return sorted(line.partition(" [")[0] for line in lines if not line.startswith("#"))
+    with namespace():
+        yield
 
 
 @pytest.fixture
-def open_kernel(node: None) -> Iterator[Callable[..., Kernel]]:
-    made: list[Kernel] = []
-
-    def make(variant: str, place: Place | None = None) -> Kernel:
-        made.append(Kernel(variant, place or Place()))
-        return made[-1]
-
-    yield make
-    for each in made:
-        each.backend.close()
-
-
-def services(*documents: Any) -> dict[ServicePortName, PortPlan]:
-    return plans_of(tracker_of(Place(), documents))
-
-
-def some(count: int = 5) -> list[dict[str, Any]]:
-    made: list[dict[str, Any]] = []
-    for number in range(count):
-        made.append(service(f"s{number}", port=80, cluster_ip=f"10.96.1.{number + 1}"))
-        made.append(endpoint_slice(f"s{number}", *(f"10.244.7.{n}@node-b" for n in range(number % 4)), port=8080))
-    return made
+def open_kernel(node: None) -> Iterator[Kernels]:
+    with kernels() as make:
+        yield make
 
 
 @pytest.mark.parametrize("family", list(Family))
@@ -135,7 +61,7 @@ def test_a_restart_writes_nothing_whatever_the_rules_are(
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_of_many_chains_the_one_that_differs_is_restored(open_kernel: Callable[..., Kernel], variant: str) -> None:
+def test_of_many_chains_the_one_that_differs_is_restored(open_kernel: Kernels, variant: str) -> None:
     plans = services(*some())
     kernel = open_kernel(variant)
     asyncio.run(kernel.backend.full_sync(plans))
@@ -152,7 +78,7 @@ def test_of_many_chains_the_one_that_differs_is_restored(open_kernel: Callable[.
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_a_restart_brings_only_what_has_changed_meanwhile(open_kernel: Callable[..., Kernel], variant: str) -> None:
+def test_a_restart_brings_only_what_has_changed_meanwhile(open_kernel: Kernels, variant: str) -> None:
     kernel = open_kernel(variant)
     asyncio.run(kernel.backend.full_sync(services(*some(6))))
     later = services(*some(5), *table.everything(*table.LOCAL_AND_REMOTE, sessionAffinity="ClientIP"))
@@ -179,7 +105,7 @@ async def _change(backend: IptablesBackend, *steps: Plans) -> None:
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_changes_end_where_a_full_sync_would(open_kernel: Callable[..., Kernel], variant: str) -> None:
+def test_changes_end_where_a_full_sync_would(open_kernel: Kernels, variant: str) -> None:
     kernel = open_kernel(variant)
     asyncio.run(kernel.backend.full_sync({}))
     states = [
@@ -205,9 +131,7 @@ MEDDLING: dict[str, tuple[str, ...]] = {
 
 @pytest.mark.parametrize("what", MEDDLING)
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_what_others_do_to_our_rules_shows_and_is_mended(
-    open_kernel: Callable[..., Kernel], variant: str, what: str
-) -> None:
+def test_what_others_do_to_our_rules_shows_and_is_mended(open_kernel: Kernels, variant: str, what: str) -> None:
     plans = services(*some())
     kernel = open_kernel(variant)
     asyncio.run(kernel.backend.full_sync(plans))
@@ -223,7 +147,7 @@ def test_what_others_do_to_our_rules_shows_and_is_mended(
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_a_meddler_is_noticed_although_we_write_ourselves(open_kernel: Callable[..., Kernel], variant: str) -> None:
+def test_a_meddler_is_noticed_although_we_write_ourselves(open_kernel: Kernels, variant: str) -> None:
     plans = services(*some())
     kernel = open_kernel(variant)
     asyncio.run(kernel.backend.full_sync(plans))
@@ -235,7 +159,7 @@ def test_a_meddler_is_noticed_although_we_write_ourselves(open_kernel: Callable[
     assert not kernel.backend.intact()
 
 
-def test_with_nftables_a_rule_replaced_by_another_is_noticed(open_kernel: Callable[..., Kernel]) -> None:
+def test_with_nftables_a_rule_replaced_by_another_is_noticed(open_kernel: Kernels) -> None:
     kernel = open_kernel("nft")
     asyncio.run(kernel.backend.full_sync(services(*some())))
 
@@ -245,7 +169,7 @@ def test_with_nftables_a_rule_replaced_by_another_is_noticed(open_kernel: Callab
 
 
 def test_with_nftables_what_others_do_to_chains_of_their_own_is_their_business(
-    open_kernel: Callable[..., Kernel],
+    open_kernel: Kernels,
 ) -> None:
     kernel = open_kernel("nft")
     asyncio.run(kernel.backend.full_sync(services(*some())))
@@ -260,9 +184,7 @@ def test_with_nftables_what_others_do_to_chains_of_their_own_is_their_business(
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_rules_and_chains_of_others_survive_loads_repairs_and_cleanup(
-    open_kernel: Callable[..., Kernel], variant: str
-) -> None:
+def test_rules_and_chains_of_others_survive_loads_repairs_and_cleanup(open_kernel: Kernels, variant: str) -> None:
     kernel = open_kernel(variant)
     kernel.run("-t", "nat", "-N", "THEIRS")
     kernel.run("-t", "nat", "-A", "THEIRS", "-s", "192.0.2.7", "-j", "RETURN")
@@ -280,7 +202,7 @@ def test_rules_and_chains_of_others_survive_loads_repairs_and_cleanup(
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_critical_services_are_in_force_before_all_others(open_kernel: Callable[..., Kernel], variant: str) -> None:
+def test_critical_services_are_in_force_before_all_others(open_kernel: Kernels, variant: str) -> None:
     dns = service("kube-dns", port=53, cluster_ip="10.96.0.10")
     dns["metadata"]["namespace"] = "kube-system"
     slice_ = endpoint_slice("kube-dns", "10.244.1.9@node-a", port=5353)
@@ -296,7 +218,7 @@ def test_critical_services_are_in_force_before_all_others(open_kernel: Callable[
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_a_port_that_iptables_refuses_costs_only_itself(open_kernel: Callable[..., Kernel], variant: str) -> None:
+def test_a_port_that_iptables_refuses_costs_only_itself(open_kernel: Kernels, variant: str) -> None:
     kernel = open_kernel(variant)
     plans = services(*some())
     bad = next(name for name in plans if name.service == "s3")
@@ -316,88 +238,3 @@ def test_a_port_that_iptables_refuses_costs_only_itself(open_kernel: Callable[..
 
 def _with_target(plan: PortPlan, ip: str) -> PortPlan:
     return replace(plan, cluster=(plan.cluster[0]._replace(ip=ip),))
-
-
-@pytest.mark.parametrize("variant", VARIANTS)
-def test_restores_go_on_when_the_program_that_stays_is_killed(node: None, variant: str) -> None:
-    iptables = Iptables(ipv6=False, variant=variant)
-    make = "*nat\n:KUBE-SVC-{0} - [0:0]\nCOMMIT\n"
-    try:
-        asyncio.run(iptables.restore(make.format("ONE")))
-        for child in _children("restore"):
-            os.kill(child, signal.SIGKILL)
-        # Whether this one meets the death or comes after it, the next one has a new program.
-        try:
-            asyncio.run(iptables.restore(make.format("TWO")))
-        except IptablesError:
-            asyncio.run(iptables.restore(make.format("TWO")))
-        with pytest.raises(IptablesError, match="NONESUCH"):
-            asyncio.run(iptables.restore("*nat\n-A KUBE-SVC-ONE -j NONESUCH\nCOMMIT\n"))
-        asyncio.run(iptables.restore(make.format("THREE")))
-        assert [iptables.has_chain("nat", f"KUBE-SVC-{name}") for name in ("ONE", "TWO", "THREE", "FOUR")] == [
-            True, True, True, False,
-        ]  # fmt: skip
-    finally:
-        iptables.close()
-    assert not _children("restore")
-
-
-def _children(word: str) -> list[int]:
-    found = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
-    return [int(child) for child in found if word in Path(f"/proc/{child}/cmdline").read_text()]
-
-
-@pytest.mark.parametrize("variant", VARIANTS)
-def test_what_a_killed_proxy_leaves_is_mended_by_the_next_one(open_kernel: Callable[..., Kernel], variant: str) -> None:
-    states = [services(*some(30), *table.everything(*table.LOCAL_AND_REMOTE[: 1 + number])) for number in range(3)]
-    for round_ in range(4):
-        _write_until_killed(variant, states, after=0.03 + 0.02 * round_)
-        kernel = open_kernel(variant)
-        _settled(kernel)
-        asyncio.run(kernel.backend.full_sync(states[0]))
-        kernel.restart()
-        assert asyncio.run(kernel.backend.full_sync(states[0])).writes == 0
-        kernel.backend.close()
-
-
-def _settled(kernel: Kernel) -> None:
-    """The program that the killed proxy fed may still be at its last restore: it ends by itself."""
-    for _ in range(1000):
-        if kernel.save() == kernel.save() and not _orphans():
-            return
-    raise AssertionError("an iptables-restore is left over")
-
-
-def _orphans() -> list[int]:
-    """Programs that still run in this network namespace beside this process."""
-    here = os.stat("/proc/thread-self/ns/net").st_ino
-    found = []
-    for entry in Path("/proc").iterdir():
-        try:
-            if "restore" in (entry / "comm").read_text() and os.stat(entry / "ns/net").st_ino == here:
-                found.append(int(entry.name))
-        except (OSError, ValueError):
-            continue
-    return found
-
-
-def _write_until_killed(variant: str, states: Iterable[Plans], *, after: float) -> None:
-    """A child that changes rules as fast as it can, and is killed with SIGKILL after some seconds."""
-    ready, begun = os.pipe()
-    child = os.fork()
-    if child == 0:
-        backend = IptablesBackend(Place().settings, Iptables(ipv6=False, variant=variant))
-        try:
-            while True:
-                for plans in states:
-                    asyncio.run(backend.full_sync(plans))
-                    os.write(begun, b"!")
-        except BackendError:
-            os._exit(1)
-    os.read(ready, 1)
-    signal.sigtimedwait((), after)
-    os.kill(child, signal.SIGKILL)
-    _, status = os.waitpid(child, 0)
-    os.close(ready)
-    os.close(begun)
-    assert os.WIFSIGNALED(status)
