@@ -13,6 +13,7 @@ from kubesvc.aio.clock import Clock, SystemClock
 from kubesvc.dns import wire
 from kubesvc.dns.answers import Resolution
 from kubesvc.dns.cache import Cache, Cached, Freshness, Question
+from kubesvc.dns.connections import Connections
 from kubesvc.dns.meter import DURATION_BUCKETS
 from kubesvc.dns.metrics import ForwardCounts
 from kubesvc.dns.nameservers import Upstream
@@ -66,6 +67,7 @@ class Forwarding:
         self._tuning = tuning
         self._excepted = [wire.name_from_text(zone) for zone in tuning.excepted]
         self._failover = frozenset(tuning.failover)
+        self._connections = Connections(expire=tuning.expire, most_idle=tuning.max_idle, clock=self._clock)
         self._stale_patience = stale_patience
         self._cache = cache
         self._policy = policy
@@ -113,6 +115,7 @@ class Forwarding:
         name = wire.name_from_text(self._tuning.probe_name)
         while True:
             await asyncio.sleep(self._tuning.probe)
+            self._connections.purge()
             down = [health for health in self._health if not health.is_up]
             recursive = self._tuning.probe_recursive
             await asyncio.gather(*(self._probe(health, name, Type.NS, recursive=recursive) for health in down))
@@ -125,11 +128,13 @@ class Forwarding:
         """Wait for what is being asked; nothing new may be asked any more."""
         while self._asking:
             await asyncio.wait(list(self._asking.values()))
+        self._connections.close()
 
     async def close(self) -> None:
         for task in list(self._asking.values()):
             task.cancel()
         await asyncio.gather(*self._asking.values(), return_exceptions=True)
+        self._connections.close()
 
     def counts(self) -> ForwardCounts:
         self._counts.cache_entries = len(self._cache)
@@ -186,6 +191,7 @@ class Forwarding:
             resolution = await self._ask(
                 health.upstream, name, qtype,
                 dnssec_ok=dnssec_ok, timeout=ANSWER_SECONDS, by_tcp=self._tuning.force_tcp, recursive=recursive,
+                connections=self._connections,
             )  # fmt: skip
         except UpstreamFailed:
             health.failures += 1

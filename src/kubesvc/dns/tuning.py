@@ -53,6 +53,8 @@ class ForwardTuning:
     give_up: bool = False  # with every upstream out, do not try one anyway
     excepted: tuple[str, ...] = ()  # names below these are not forwarded
     force_tcp: bool = False
+    expire: float = 10.0  # a TCP connection is kept this long after its last answer,
+    max_idle: int = 0  # but no more than this many; 0: any number
 
 
 CACHE_DEFAULTS = CacheTuning()
@@ -123,23 +125,20 @@ def tune_forward(tuning: ForwardTuning, words: Sequence[str]) -> ForwardTuning:
             return replace(tuning, failover=tuple(_rcode(text) for text in (rcode, *more)))
         case ["failfast_all_unhealthy_upstreams"]:
             return replace(tuning, give_up=True)
-        case ["force_tcp"]:
-            return replace(tuning, force_tcp=True)
-    _check_kept(words)
-    return tuning
+    return _tune_transport(tuning, words)
 
 
-def _check_kept(words: Sequence[str]) -> None:
-    """Let words pass that are kept whatever they say: UDP is preferred, and no connection is used twice."""
+def _tune_transport(tuning: ForwardTuning, words: Sequence[str]) -> ForwardTuning:
     match words:
         case ["prefer_udp"]:
-            return
+            return tuning  # as always, unless TCP is forced
+        case ["force_tcp"]:
+            return replace(tuning, force_tcp=True)
         case ["expire", time]:
-            seconds(time)
+            return replace(tuning, expire=seconds(time))
         case ["max_idle_conns", number]:
-            _number(number)
-        case _:
-            raise ValueError(f"{' '.join(words)!r} in a forward block is not understood")
+            return replace(tuning, max_idle=_number(number))
+    raise ValueError(f"{' '.join(words)!r} in a forward block is not understood")
 
 
 def _tune_probe(tuning: ForwardTuning, words: Sequence[str]) -> ForwardTuning:

@@ -7,9 +7,12 @@ carries a random ID and a random spelling of the name (0x20): an answer has to g
 import asyncio
 import secrets
 import socket
+from contextlib import suppress
+from functools import partial
 
 from kubesvc.dns import wire
 from kubesvc.dns.answers import AskByTcp, Resolution, read_answer
+from kubesvc.dns.connections import Connections
 from kubesvc.dns.nameservers import Upstream
 from kubesvc.dns.wire import BadMessage
 
@@ -29,10 +32,11 @@ async def exchange(
     timeout: float,
     by_tcp: bool = False,
     recursive: bool = True,
+    connections: Connections | None = None,
 ) -> Resolution:
     """Ask `upstream` about `name` (lower-case wire form), by UDP first unless `by_tcp`; raises UpstreamFailed.
 
-    `recursive` asks it to go and find out itself.
+    `recursive` asks it to go and find out itself. `connections` are used for TCP; without them none is kept.
     """
     spelled = _respell(name)
     identifier = secrets.randbelow(0x10000)
@@ -40,12 +44,11 @@ async def exchange(
     question = query[wire.HEADER_SIZE : wire.HEADER_SIZE + len(spelled) + 4]
     try:
         async with asyncio.timeout(timeout):
-            if by_tcp:
-                return await _by_tcp(upstream, query, identifier, question)
-            try:
-                return await _by_udp(upstream, query, identifier, question)
-            except AskByTcp:
-                return await _by_tcp(upstream, query, identifier, question)
+            if not by_tcp:
+                with suppress(AskByTcp):
+                    return await _by_udp(upstream, query, identifier, question)
+            read = partial(read_answer, identifier=identifier, question=question, by_udp=False)
+            return await (connections or Connections()).ask(upstream, query, read)
     except TimeoutError as err:
         raise UpstreamFailed(f"{upstream}: no answer within {timeout:g} s") from err
     except (OSError, BadMessage, EOFError) as err:
@@ -81,14 +84,3 @@ async def _by_udp(upstream: Upstream, query: bytes, identifier: int, question: b
             except BadMessage:
                 continue  # a lie, or an answer to something else: the real one may yet come
     raise UpstreamFailed(f"{upstream}: {_MOST_STRAYS} answers to other questions")
-
-
-async def _by_tcp(upstream: Upstream, query: bytes, identifier: int, question: bytes) -> Resolution:
-    reader, writer = await asyncio.open_connection(upstream.host, upstream.port)
-    try:
-        writer.write(len(query).to_bytes(2, "big") + query)
-        size = int.from_bytes(await reader.readexactly(2), "big")
-        answer = await reader.readexactly(size)
-        return read_answer(answer, identifier=identifier, question=question, by_udp=False)
-    finally:
-        writer.close()

@@ -141,7 +141,7 @@ TUNED = """
 corp.example:53 {
     forward . 10.0.0.1 10.0.0.4 {
         force_tcp
-        expire 10s
+        expire 20s
         max_idle_conns 5
         policy sequential
         failover NXDOMAIN servfail
@@ -177,7 +177,8 @@ def test_words_that_tune_cache_and_upstreams() -> None:
     options = parse_corefile(TUNED, DnsOptions(), warn=lambda place, reason: warnings.append((place, reason)))
     assert dict(options.forward) == {
         "corp.example": ForwardTuning(
-            force_tcp=True, policy="sequential", failover=(Rcode.NXDOMAIN, Rcode.SERVFAIL)
+            force_tcp=True, expire=20.0, max_idle=5, policy="sequential",
+            failover=(Rcode.NXDOMAIN, Rcode.SERVFAIL),
         ),
         ".": ForwardTuning(
             max_fails=0, probe=90.0, probe_name="probe.example", probe_recursive=False, max_concurrent=100, tries=1,
