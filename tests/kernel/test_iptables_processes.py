@@ -3,11 +3,12 @@
 import asyncio
 import os
 import signal
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from tests.kernel.iptables_kernel import VARIANTS, Kernel, Kernels, kernels, namespace, services, some
+from tests.kernel.iptables_kernel import VARIANTS, Kernels, kernels, namespace, services, some
 from tests.unit.proxy import proxy_behaviour as table
 from tests.unit.proxy.proxy_engines import Place
 
@@ -67,20 +68,20 @@ def test_what_a_killed_proxy_leaves_is_mended_by_the_next_one(open_kernel: Kerne
     states = [services(*some(30), *table.everything(*table.LOCAL_AND_REMOTE[: 1 + number])) for number in range(3)]
     for round_ in range(4):
         _write_until_killed(variant, states, after=0.03 + 0.02 * round_)
+        _until_orphans_end()
         kernel = open_kernel(variant)
-        _settled(kernel)
         asyncio.run(kernel.backend.full_sync(states[0]))
         kernel.restart()
         assert asyncio.run(kernel.backend.full_sync(states[0])).writes == 0
         kernel.backend.close()
 
 
-def _settled(kernel: Kernel) -> None:
+def _until_orphans_end() -> None:
     """The program that the killed proxy fed may still be at its last restore: it ends by itself."""
-    for _ in range(1000):
-        if kernel.save() == kernel.save() and not _orphans():
-            return
-    raise AssertionError("an iptables-restore is left over")
+    deadline = time.monotonic() + 10
+    while _orphans():
+        assert time.monotonic() < deadline, "an iptables-restore is left over"
+        time.sleep(0.01)
 
 
 def _orphans() -> list[int]:
@@ -89,7 +90,7 @@ def _orphans() -> list[int]:
     found = []
     for entry in Path("/proc").iterdir():
         try:
-            if "restore" in (entry / "comm").read_text() and os.stat(entry / "ns/net").st_ino == here:
+            if "-restore\0" in (entry / "cmdline").read_text() and os.stat(entry / "ns/net").st_ino == here:
                 found.append(int(entry.name))
         except (OSError, ValueError):
             continue
