@@ -3,11 +3,14 @@
 from collections.abc import Callable, Collection, Mapping
 
 from kubesvc.api.resources import Key
+from kubesvc.observe import log
 from kubesvc.proxy.backend import CRITICAL, Backend, BackendError, SyncReport
 from kubesvc.proxy.conntrack import all_flows, stale_flows
 from kubesvc.proxy.model import Complaint, HealthCheck, PortPlan, ServicePortName
 from kubesvc.proxy.sweep import Flows, FlowSweep
 from kubesvc.proxy.tracker import Tracker
+
+_log = log("proxy")
 
 
 class FamilyProxy:
@@ -45,15 +48,17 @@ class FamilyProxy:
     async def sync(self) -> SyncReport:
         """Put everything known in force; raises BackendError, after which the next sync is a full one."""
         full = self.needs_full
-        if full and not self.plans:
-            await self._preload()
-        changes = self._collect()
-        self.needs_full = True
+        try:
+            if full and not self.plans:
+                await self._preload()
+            changes = self._collect()
+            self.needs_full = True
+            report = await (self.backend.full_sync(self.plans) if full else self.backend.sync(changes))
+        except OSError as err:
+            raise BackendError(f"the kernel: {err}") from err
         if full:
-            report = await self.backend.full_sync(self.plans)
             self.refused = report.refused
         else:
-            report = await self.backend.sync(changes)
             for name in changes:
                 self.refused.pop(name, None)
             self.refused.update(report.refused)
@@ -65,7 +70,7 @@ class FamilyProxy:
         """Ask for a full sync if somebody else changed our rules; False if so."""
         try:
             intact = self.backend.intact()
-        except BackendError:
+        except (BackendError, OSError):
             intact = False
         self.needs_full = self.needs_full or not intact
         return intact
@@ -131,7 +136,11 @@ class FamilyProxy:
                 stale = all_flows(plan)
                 if stale is not None:
                     self._flows.add(stale)
-        swept = self._flows.look(self._local_addresses, again=again)
+        try:
+            swept = self._flows.look(self._local_addresses, again=again)
+        except OSError as err:
+            _log.debug("flows not looked through, trying again", family=self.tracker.family, reason=err)
+            return
         if swept is not None:
             self.on_flows(swept.deleted, swept.seconds)
 

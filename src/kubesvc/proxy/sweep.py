@@ -55,7 +55,8 @@ class FlowSweep:
     def look(self, local_addresses: Callable[[], Collection[str]], *, again: bool = False) -> Swept | None:
         """Delete what is stale by now; None if nothing can be, or if the last look was a moment ago.
 
-        With `again` also what was looked for only once so far.
+        With `again` also what was looked for only once so far. Raises OSError, after which nothing is forgotten
+        and the next look may be taken at once.
         """
         began = self._clock.monotonic()
         if began < self._not_before or not (self._new or (again and self._seen)):

@@ -1,6 +1,8 @@
 """The proxy's loop without a kernel: when it writes, what it retries, what it says about itself."""
 
 import asyncio
+import errno
+import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 
@@ -11,6 +13,7 @@ from kubesvc.aio.clock import SystemClock
 from kubesvc.api import views
 from kubesvc.api.resources import ENDPOINTSLICES, NODES, SERVICES
 from kubesvc.client import Client, Informer
+from kubesvc.linux.conntrack import Flow
 from kubesvc.proxy.backend import BackendError, SyncReport
 from kubesvc.proxy.family import FamilyProxy
 from kubesvc.proxy.health import Health
@@ -18,6 +21,7 @@ from kubesvc.proxy.metrics import ProxyMetrics
 from kubesvc.proxy.model import Complaint, Family, PortPlan, ServicePortName
 from kubesvc.proxy.proxier import TRIGGER_TIME, TRIGGERS_AT_MOST, Proxier
 from kubesvc.proxy.rules import RuleSettings
+from kubesvc.proxy.sweep import Flows
 from kubesvc.proxy.tracker import Tracker
 from kubesvc.testing.builders import endpoint_slice, node, service
 from kubesvc.testing.local import LocalTransport
@@ -30,6 +34,7 @@ class FakeBackend:
         self.calls: list[tuple[str, set[str]]] = []
         self.plans: dict[ServicePortName, PortPlan] = {}
         self.broken = False
+        self.error: Exception = BackendError("no kernel today")
         self.tampered = False
         self.refuses = ""
         self.shortens = ""
@@ -60,12 +65,14 @@ class FakeBackend:
         self.calls.append((what, {name.service for name in names}))
         await self.gate.wait()
         if self.broken:
-            raise BackendError("no kernel today")
+            raise self.error
 
     def configure(self, settings: RuleSettings) -> bool:
         return False
 
     def intact(self) -> bool:
+        if self.broken:
+            raise self.error
         return not self.tampered
 
     def close(self) -> None:
@@ -73,10 +80,10 @@ class FakeBackend:
 
 
 class World:
-    def __init__(self) -> None:
+    def __init__(self, flows: Flows | None = None) -> None:
         self.api = LocalTransport(node(NODE, ip="192.0.2.1"))
         self.backend = FakeBackend()
-        self.family = FamilyProxy(Tracker(Family.IPV4, NODE), self.backend)
+        self.family = FamilyProxy(Tracker(Family.IPV4, NODE), self.backend, flows)
         self.health = Health(patience=60)
         self.metrics = ProxyMetrics("nftables")
         client = Client(self.api)
@@ -304,3 +311,25 @@ async def test_a_service_with_more_endpoints_than_a_backend_can_choose_from_is_t
     (complaint,) = world.complaints
     assert (complaint.name, complaint.reason) == ("web", "TooManyEndpoints")
     assert complaint.message == "default/web: only 1 of 2"
+
+
+class DeafFlows:
+    """A kernel without connection tracking."""
+
+    def flows(self, protocol: int) -> list[Flow]:
+        raise OSError(errno.ENOBUFS, os.strerror(errno.ENOBUFS))
+
+    def delete(self, flow: Flow) -> bool:
+        raise AssertionError("there is none")
+
+
+async def test_whatever_the_kernel_answers_the_sync_is_tried_again() -> None:
+    world = World(DeafFlows())
+    world.backend.broken, world.backend.error = True, OSError(errno.ENOBUFS, os.strerror(errno.ENOBUFS))
+    world.api.put(service("dns", port=53, protocol="UDP"))
+    async with world.running():
+        await world.until(lambda: bool(world.backend.calls))
+        world.backend.broken = False
+        await world.proxier.first_sync.wait()
+
+    assert [name.service for name in world.backend.plans] == ["dns"]
