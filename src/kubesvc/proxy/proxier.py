@@ -91,7 +91,6 @@ class Proxier:
             await informer.synced.wait()
         self._health.node_eligible = node_eligible(next(iter(self._nodes.objects.values()), None))
         failures = 0
-        last_full = self._clock.monotonic()
         while True:
             self._wake.clear()
             if await self._sync_all():
@@ -103,19 +102,20 @@ class Proxier:
                 await self._clock.sleep(RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)])
                 failures += 1
                 continue
-            if self._clock.monotonic() - last_full > FULL_SYNC_SECONDS:
-                last_full = self._clock.monotonic()
-                self.demand_full_sync()
             await self._wake.wait()
 
     async def watch_rules(self) -> None:
         """Notice within a second when somebody else flushes or replaces our rules, and look for stale flows again.
 
-        Never returns.
+        What cannot be noticed so soon comes to light when everything is compared, every hour. Never returns.
         """
         await self.first_sync.wait()
+        last_full = self._clock.monotonic()
         while True:
             await self._clock.sleep(CHECK_SECONDS)
+            if self._clock.monotonic() - last_full > FULL_SYNC_SECONDS:
+                last_full = self._clock.monotonic()
+                self.demand_full_sync()
             for family in self.families:
                 if family.needs_full or self._syncing:
                     continue
