@@ -13,6 +13,7 @@ from tests.kernel.proxy_net import NODE_ADDRESS, NODE_ADDRESS6, PODS, PODS6, POR
 from tests.kernel.test_proxy_daemon import MODES, World, inside
 from tests.unit.proxy.proxy_engines import Place, plans_of, tracker_of
 
+from kubesvc.aio.clock import SystemClock
 from kubesvc.linux import netns
 from kubesvc.linux.conntrack import ConntrackSocket
 from kubesvc.linux.iptables import Iptables
@@ -27,7 +28,7 @@ from kubesvc.proxy.rules import PodSource
 from kubesvc.proxy.tracing import Question
 from kubesvc.proxy.traffic import Direction, Traffic
 from kubesvc.proxy.traffic_layout import SIZE, layout
-from kubesvc.proxy.traffic_table import TrafficTable, remove_traffic_tables
+from kubesvc.proxy.traffic_table import TrafficCounts, TrafficTable, remove_traffic_tables
 from kubesvc.proxy.verdict import Carried
 from kubesvc.testing.builders import endpoint_slice, service
 
@@ -260,6 +261,16 @@ def test_a_table_in_order_is_kept_and_any_other_made_anew(net: Net) -> None:
         net.ask("pod-a", VIPS[Family.IPV4], 80, udp=True, timeout=2)
         (key,) = other.read()[Direction.REQUEST]
         assert other.parse(key).endpoint is None
+
+
+def test_what_was_counted_before_a_start_is_not_lost_to_a_look_before_the_first_sync(net: Net) -> None:
+    with counting(net, Family.IPV4) as counted:
+        net.ask("pod-a", VIP, 80, udp=True, timeout=2)
+        counts = TrafficCounts(counted.table, local_addresses, SystemClock())
+        counts.look({})
+        counts.look(counted.plans)
+
+    assert counts.traffic.services[WEB, Direction.REQUEST] == HEADERS[Family.IPV4] + QUESTION
 
 
 def test_without_nftables_the_flag_is_named_with_a_way_out(net: Net, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -95,6 +95,8 @@ class TrafficCounts:
 
     def look(self, plans: Mapping[ServicePortName, PortPlan]) -> None:
         """Take in the counters, and mend the table if somebody removed it. Raises BackendError."""
+        if not plans and not self.traffic.services:
+            return  # before the first sync: what was counted until now would be taken for nobody's
         self._table.ensure()
         found = self._table.read()
         self.traffic.update(found, self._table.parse, plans, local=self._local(), now=self._clock.monotonic())
