@@ -13,7 +13,7 @@ from kubesvc.dns.following import Follower
 from kubesvc.dns.metrics import FeedCounts, render
 from kubesvc.dns.options import DnsOptions
 from kubesvc.dns.pages import Pages
-from kubesvc.dns.watching import Watch
+from kubesvc.dns.watching import EagerClock, Watch
 from kubesvc.observe import METRICS_TYPE, log
 
 __all__ = ["DnsOptions", "run"]
@@ -59,7 +59,7 @@ class Server:
             self.answering = Crew(options, serial=serial, replay=self._replay)
         else:
             self.answering = InProcess(options, serial=serial, replay=self._replay)
-        self._watch = self._watch_for(options)
+        self._watch = Watch(options, self.answering, client, clock=EagerClock())
         self._watch.is_in_use = True
         self._pages = Pages({"/health": self._health_page, "/ready": self._ready_page, "/metrics": self._metrics_page})
 
@@ -101,12 +101,11 @@ class Server:
             fresh = policy_of(options, serial=0) != policy_of(before, serial=0)
             await self.answering.change(options, fresh=fresh)
             return
-        watch = self._watch_for(options)
+        watch = Watch(options, self.answering, self._client)
         task = group.create_task(watch.run(), name="watch")
         try:
             if self.answering.ready:
-                async with asyncio.timeout(_SYNC_SECONDS):
-                    await watch.feed.synced()
+                await _synced(watch)
             old = self._use(watch)
             try:
                 # If it fails, then before it lets anything else run: no row is missed by going back.
@@ -126,9 +125,6 @@ class Server:
         before, self._watch = self._watch, watch
         before.is_in_use, watch.is_in_use = False, True
         return before
-
-    def _watch_for(self, options: DnsOptions) -> Watch:
-        return Watch(options, self.answering, self._client)
 
     async def _linger(self) -> None:
         """Keep answering while clients that do not know yet that we leave still ask."""
@@ -162,3 +158,12 @@ class Server:
         )
         answered = await self.answering.counts()
         return Page(200, render(answered, counts, port=self._follower.options.port), METRICS_TYPE)
+
+
+async def _synced(watch: Watch) -> None:
+    """Wait until `watch` knows everything; TimeoutError when it does not come to."""
+    try:
+        async with asyncio.timeout(_SYNC_SECONDS):
+            await watch.feed.synced()
+    except TimeoutError as err:
+        raise TimeoutError(f"the API server did not show all Services within {_SYNC_SECONDS:g} s") from err

@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from kubesvc.aio.clock import SystemClock
+from kubesvc.aio.clock import Clock, SystemClock
 from kubesvc.client.rest import Client
 from kubesvc.dns.answering import Answering
 from kubesvc.dns.feed import Feed, FeedOptions
@@ -16,14 +16,16 @@ _log = log("dns.watching")
 class Watch:
     """Follows one API server in one way; `client` None connects as the options say, and closes that again."""
 
-    def __init__(self, options: DnsOptions, answering: Answering, client: Client | None) -> None:
+    def __init__(
+        self, options: DnsOptions, answering: Answering, client: Client | None, *, clock: Clock | None = None
+    ) -> None:
         self._options = options
         self._answering = answering
         self._given = client
         self._client = client or _connect(options)
         self._started = time.monotonic()
         self.is_in_use = False
-        self.feed = Feed(self._client, self._take, _feed_options(options), clock=EagerClock())
+        self.feed = Feed(self._client, self._take, _feed_options(options), clock=clock)
 
     def serves(self, options: DnsOptions) -> bool:
         """Whether a server with these options would watch the same."""
