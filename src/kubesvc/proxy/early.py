@@ -43,7 +43,7 @@ async def serve_critical(
             plans = _plans(found, tracker)
             if plans:
                 await family.backend.preload(plans)
-    except (TimeoutError, ClientError, ApiError, BackendError) as err:
+    except (ClientError, ApiError, BackendError, OSError) as err:
         _log.debug("nothing served early", reason=err)
 
 
