@@ -59,7 +59,7 @@ class CountersPage:
             for look in family.looks():
                 try:
                     look(its_plans)
-                except BackendError as err:
+                except (BackendError, OSError) as err:
                     _log.debug("counters not read", reason=err)
         self._render()
 

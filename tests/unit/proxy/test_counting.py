@@ -1,6 +1,7 @@
 """Counters of the kernel that begin anew, as sums that only grow."""
 
 import asyncio
+import errno
 import threading
 from collections.abc import Mapping
 
@@ -79,13 +80,14 @@ async def test_who_gives_up_does_not_end_a_look_and_the_next_waits_for_it() -> N
     assert len(looks) == 1
 
 
-async def test_trouble_leaves_the_counts_as_they_were() -> None:
+@pytest.mark.parametrize("trouble", [BackendError("no kernel today"), OSError(errno.EMFILE, "Too many open files")])
+async def test_trouble_leaves_the_counts_as_they_were(trouble: Exception) -> None:
     clock = VirtualClock()
     answers = [Counts({WEB: 7}, {})]
 
     def read(_: Mapping[ServicePortName, PortPlan]) -> Counts:
         if not answers:
-            raise BackendError("no kernel today")
+            raise trouble
         return answers.pop()
 
     page = CountersPage([FamilyCounters({}, ConnectionCounts(read), None)], clock, endpoints=False)
