@@ -17,7 +17,6 @@ from kubesvc.client.kubeconfig import Access, read_in_cluster, read_kubeconfig
 from kubesvc.linux import libc
 from kubesvc.linux.conntrack import ConntrackSocket
 from kubesvc.observe import log
-from kubesvc.proxy.backend import Backend
 from kubesvc.proxy.configz import configz
 from kubesvc.proxy.counters_page import CountersPage
 from kubesvc.proxy.early import serve_critical
@@ -85,14 +84,12 @@ async def run_with_client(options: ProxyOptions, client: Client) -> None:
         remove_other_modes(Mode(options.mode))
         prepare_kernel(options)
         prepare_traffic(options)
-        backends: list[Backend] = []
         families = []
         for family in supported_families():
             backend = open_backend(options, rule_settings(options, family, None))
             stack.callback(backend.close)
             flows = ConntrackSocket("ip" if family == "IPv4" else "ip6")
             stack.callback(flows.close)
-            backends.append(backend)
             families.append(FamilyProxy(Tracker(family, options.node_name), backend, flows, local_addresses))
         daemon = _Daemon(options, client, families, clock)
         await daemon.run()
