@@ -40,7 +40,10 @@ class RestoreFeed:
         self._asked = 0
 
     def start(self) -> None:
-        """Start the program if there is none, in the namespaces of the calling thread; raises FeedUnusable."""
+        """Start the program if there is none, in the namespaces of the calling thread.
+
+        Raises FeedUnusable, and OSError where no program can be started now.
+        """
         if self._process is not None and self._process.poll() is None:
             return
         with self._turn:
@@ -71,16 +74,20 @@ class RestoreFeed:
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         try:
-            self._output, terminal = pty.openpty()
-            tty.setraw(terminal)
+            output, terminal = pty.openpty()
         except OSError as err:
             raise FeedUnusable(f"no pseudo-terminal: {err.strerror}") from err
         try:
+            tty.setraw(terminal)
             process = subprocess.Popen(
                 self._command, stdin=subprocess.PIPE, stdout=terminal, stderr=terminal, bufsize=0
             )
+        except BaseException:
+            os.close(output)
+            raise
         finally:
             os.close(terminal)
+        self._output = output
         assert process.stdin is not None
         os.set_blocking(process.stdin.fileno(), False)
         return process

@@ -71,6 +71,13 @@ def test_a_program_that_reads_to_the_end_before_it_answers_is_not_one_to_feed(mo
         program.start()
 
 
+def test_nothing_stays_open_when_no_program_can_be_started() -> None:
+    before = set(os.listdir("/proc/self/fd"))
+    with pytest.raises(OSError, match="no-such-program"):
+        RestoreFeed(["no-such-program"]).start()
+    assert set(os.listdir("/proc/self/fd")) == before
+
+
 def test_a_program_that_was_killed_is_replaced() -> None:
     with feed(OBEDIENT.replace("talk*)", "die*) kill -KILL $$;; talk*)")) as program:
         program.start()
