@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
-from kubesvc.aio.pages import Page, serve_pages
+from kubesvc.aio.pages import Page, close_pages, serve_pages
 from kubesvc.dns.options import DnsOptions
 
 _Where = tuple[str | None, int, str]  # host, port, path
@@ -24,19 +24,18 @@ class Pages:
                 host, port, path = where
                 opened[where] = await serve_pages(host, port, {path: self._pages[path]})
         except OSError:
-            for server in opened.values():
-                server.close()
+            await close_pages(*opened.values())
             raise
         self._servers |= opened
 
-    def keep(self, options: DnsOptions) -> None:
+    async def keep(self, options: DnsOptions) -> None:
         """Serve nowhere but where `options` say."""
-        for where in self._servers.keys() - _wanted(options):
-            self._servers.pop(where).close()
+        unwanted = self._servers.keys() - _wanted(options)
+        await close_pages(*(self._servers.pop(where) for where in unwanted))
 
-    def close(self) -> None:
-        while self._servers:
-            self._servers.popitem()[1].close()
+    async def close(self) -> None:
+        await close_pages(*self._servers.values())
+        self._servers.clear()
 
 
 def _wanted(options: DnsOptions) -> set[_Where]:

@@ -80,17 +80,17 @@ class Server:
                 try:
                     await self._change(options, group)
                 except (OSError, ValueError, ClientError, TimeoutError) as err:
-                    self._pages.keep(self._follower.options)
+                    await self._pages.keep(self._follower.options)
                     self._follower.refused(err)
                 else:
-                    self._pages.keep(options)
+                    await self._pages.keep(options)
                     self._follower.followed()
         except asyncio.CancelledError:
             await self._linger()
             raise
 
     async def close(self) -> None:
-        self._pages.close()
+        await self._pages.close()
         await self.answering.close()
 
     async def _change(self, options: DnsOptions, group: asyncio.TaskGroup) -> None:
