@@ -8,6 +8,7 @@ ends it, with its words; the next restore starts another one.
 
 import os
 import pty
+import resource
 import selectors
 import subprocess
 import threading
@@ -15,10 +16,14 @@ import time
 import tty
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 
 _PATIENCE_SECONDS = 2.0
 """How long a program may take to answer its first, empty question; at a start under load it may take long."""
 _BLOCK = 1 << 16
+_GROWN = 32 << 20
+"""Bytes in memory after which a program is not kept: iptables-legacy-restore has whole tables in its hands, and
+where these are as large as that, the start of another one costs little beside."""
 
 
 class Refused(Exception):
@@ -63,6 +68,8 @@ class RestoreFeed:
             except Refused:
                 self._end()
                 raise
+            if self._resident() > _GROWN:
+                self._end()
 
     def close(self) -> None:
         """End the program; a table without its COMMIT stays as it was. A restore in another thread is refused."""
@@ -124,6 +131,14 @@ class RestoreFeed:
                         left = left[_write(key.fd, left) :]
                         if not left:
                             selector.unregister(process.stdin)
+
+    def _resident(self) -> int:
+        assert self._process is not None
+        try:
+            pages = Path(f"/proc/{self._process.pid}/statm").read_text().split()[1]
+        except (OSError, IndexError):
+            return 0
+        return int(pages) * resource.getpagesize()
 
     def _read(self, before: bytes) -> bytes:
         data = b""

@@ -87,6 +87,15 @@ def test_a_program_that_was_killed_is_replaced() -> None:
         program.restore("one\n")
 
 
+def test_a_program_that_has_grown_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with feed(f"echo $$ >> {tmp_path}/pids\n{OBEDIENT}") as program:
+        for limit in (1 << 40, 1 << 40, 0, 1 << 40):
+            monkeypatch.setattr("kubesvc.linux.iptables_feed._GROWN", limit)
+            program.start()
+            program.restore("one\n")
+        assert len((tmp_path / "pids").read_text().split()) == 2
+
+
 def test_closing_ends_the_program(tmp_path: Path) -> None:
     with feed(f"echo $$ > {tmp_path}/pid\n{OBEDIENT}") as program:
         program.start()
