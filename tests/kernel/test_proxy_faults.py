@@ -1,10 +1,11 @@
 """The proxy when things go wrong: refused elements, lost API, kill -9."""
 
 import asyncio
+import errno
 import os
 import signal
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from tests.kernel.proxy_net import PODS, Net, topology
@@ -17,7 +18,9 @@ from kubesvc.client import Client
 from kubesvc.client.http import HttpTransport, Patience
 from kubesvc.client.kubeconfig import Access
 from kubesvc.linux import netns
-from kubesvc.proxy.backend import Backend
+from kubesvc.linux.netlink_wire import NetlinkError
+from kubesvc.linux.nft_elements import ElementSocket, SetType
+from kubesvc.proxy.backend import Backend, BackendError
 from kubesvc.proxy.iptables.backend import open_iptables, remove_chains
 from kubesvc.proxy.model import PortPlan, ServicePortName
 from kubesvc.proxy.nftables.backend import NftablesBackend, remove_tables
@@ -62,6 +65,27 @@ def test_a_service_whose_elements_the_kernel_refuses_costs_only_itself(net: Net)
             report = asyncio.run(backend.sync({**dict.fromkeys(first), **second}))
             assert not report.refused
             assert net.ask("outside", "10.96.2.2", 80) == "refused"
+        finally:
+            backend.close()
+            remove_tables()
+
+
+def test_a_table_that_cannot_be_read_just_now_is_left_as_it_is(net: Net, monkeypatch: pytest.MonkeyPatch) -> None:
+    def out_of_memory(_socket: ElementSocket, set_: SetType) -> NoReturn:
+        raise NetlinkError(errno.ENOMEM, set_.name)
+
+    place = Place()
+    plans = plans_of(tracker_of(place, [service("idle", port=80, cluster_ip="10.96.2.1")]))
+    with netns.entered(net.name("node")):
+        backend = NftablesBackend(place.settings)
+        try:
+            asyncio.run(backend.full_sync(plans))
+            with monkeypatch.context() as meanwhile:
+                meanwhile.setattr(ElementSocket, "list_elements", out_of_memory)
+                with pytest.raises(BackendError, match="Cannot allocate memory"):
+                    asyncio.run(backend.full_sync(plans))
+            assert net.ask("outside", "10.96.2.1", 80) == "refused"
+            assert asyncio.run(backend.full_sync(plans)).writes == 0
         finally:
             backend.close()
             remove_tables()

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing
 
-from kubesvc.linux.netlink_wire import Denied, NetlinkError
+from kubesvc.linux.netlink_wire import Denied, Missing, NetlinkError
 from kubesvc.linux.nfnetlink import BatchError
 from kubesvc.linux.nft import Nft, NftError
 from kubesvc.linux.nft_elements import ElementSocket, TableInfo
@@ -133,7 +133,10 @@ class NftablesBackend:
             return Changes()
 
     def _read(self) -> tuple[KernelElements, TableInfo | None]:
-        """What the kernel holds now; nothing if there is no table or one that this version cannot read."""
+        """What the kernel holds now; nothing if there is no table or one that this version cannot read.
+
+        Raises BackendError where it cannot be read just now: a table that serves is not made anew for that.
+        """
         try:
             info = self._socket.table()
             if info is None or not info.comment.startswith(COMMENT):
@@ -142,10 +145,12 @@ class NftablesBackend:
             for set_ in self._types.values():
                 found.update(from_kernel(set_, self._socket.list_elements(set_)))
             return found, info
+        except (Missing, KeyError, ValueError, IndexError):
+            return {}, TableInfo(0, "")
         except Denied as err:
             raise BackendError(_DENIED) from err
-        except (NetlinkError, InterruptedError, KeyError, ValueError, IndexError):
-            return {}, TableInfo(0, "")
+        except OSError as err:
+            raise BackendError(f"nftables: {err}") from err
 
     async def _repair(self, report: SyncReport, seen: tuple[KernelElements, TableInfo | None] | None = None) -> None:
         """Bring the kernel to what the ledger says, leaving out ports whose elements it refuses."""
