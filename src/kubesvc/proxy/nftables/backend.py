@@ -57,7 +57,7 @@ class NftablesBackend:
         try:
             present = self._socket.table() is not None
         except Denied as err:
-            raise BackendError(f"nftables: {err} (root or CAP_NET_ADMIN is needed)") from err
+            raise BackendError(_DENIED) from err
         if not present:
             await self._load(plans, SyncReport())
 
@@ -177,9 +177,8 @@ class NftablesBackend:
             self._affinity.found(kept)
         else:
             needed = kept | {str(value) for key, value in self.compiler.ledger.items() if key[0] == "sticky"}
-            if info is not None and info.comment.startswith(COMMENT) and self._swap_rules(needed, marks):
-                pass
-            else:
+            readable = info is not None and info.comment.startswith(COMMENT)
+            if not (readable and self._swap_rules(needed, marks)):
                 found = {}
                 self._socket.delete_table()
                 self._watch.run(self._nft, table_text(self._settings, needed))
