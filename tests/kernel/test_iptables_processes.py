@@ -58,6 +58,26 @@ def test_restores_go_on_when_the_program_that_stays_is_killed(node: None, varian
     assert not _children("restore")
 
 
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_without_a_pseudo_terminal_each_restore_has_a_program_of_its_own(
+    open_kernel: Kernels, variant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def openpty() -> tuple[int, int]:
+        raise FileNotFoundError(2, "No such file or directory")
+
+    monkeypatch.setattr("pty.openpty", openpty)
+    kernel = open_kernel(variant)
+    plans = services(*some())
+
+    asyncio.run(kernel.backend.full_sync(plans))
+    asyncio.run(kernel.backend.sync({next(iter(plans)): None}))
+
+    assert not _children("restore")
+    assert kernel.backend.intact()
+    report = asyncio.run(kernel.backend.full_sync(plans))
+    assert 0 < report.writes < 10
+
+
 def _children(word: str) -> list[int]:
     found = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
     return [int(child) for child in found if word in Path(f"/proc/{child}/cmdline").read_text()]
