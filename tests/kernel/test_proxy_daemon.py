@@ -1,6 +1,7 @@
 """The whole proxy in a node's namespace, fed by an API in memory."""
 
 import asyncio
+import errno
 import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -317,6 +318,31 @@ def test_health_check_node_port(net: Net, mode: str) -> None:
         return False
 
     inside(net, mode, story)
+
+
+def test_health_checks_are_served_as_soon_as_the_kernel_tells_the_addresses(
+    net: Net, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = asyncio.Event()
+
+    def no_memory() -> list[str]:
+        asked.set()
+        raise OSError(errno.ENOBUFS, "No buffer space available")
+
+    async def story(world: World) -> None:
+        put(world, *web())
+        async with world.proxy():
+            with monkeypatch.context() as meanwhile:
+                meanwhile.setattr("kubesvc.proxy.run.local_addresses", no_memory)
+                put(world, *web(externalTrafficPolicy="Local", healthCheckNodePort=32000))
+                await asyncio.wait_for(asked.wait(), 5)
+            put(world, service("other", port=80, cluster_ip="10.96.2.1"))
+            await world.until(lambda: told(world))
+
+    async def told(world: World) -> bool:
+        return await world.ask("node", NODE_ADDRESS, 32000, timeout=0.2) != "refused"
+
+    inside(net, "nftables", story)
 
 
 @pytest.mark.parametrize(("mode", "everywhere"), [("nftables", False), ("iptables", True)])

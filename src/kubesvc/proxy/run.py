@@ -188,11 +188,19 @@ class _Daemon:
         servers = HealthCheckServers(lambda: self._health.live(self._clock.monotonic()), self._health_check_failed)
         try:
             while True:
-                checks = self._proxier.health_checks
-                await servers.follow(checks, self._health_hosts() if checks else None)
+                await self._follow_health_checks(servers)
                 await self._proxier.health_changed()
         finally:
             await servers.stop()
+
+    async def _follow_health_checks(self, servers: HealthCheckServers) -> None:
+        checks = self._proxier.health_checks
+        try:
+            hosts = self._health_hosts() if checks else None
+        except OSError as err:
+            _log.warning("the node's addresses were not to be had, trying again", reason=err)
+            return
+        await servers.follow(checks, hosts)
 
     def _health_hosts(self) -> tuple[str, ...] | None:
         asked = [each.tracker.family for each in self._families if each.health]
