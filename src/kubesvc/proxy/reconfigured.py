@@ -24,11 +24,10 @@ async def run_until_changed(main: Coroutine[object, object, None], path: Path, c
         if not serving.done():
             _log.warning("the configuration was changed, ending so that a new start takes it up", file=path)
     finally:
-        ended = serving.done()
         serving.cancel()
         watching.cancel()
         await asyncio.gather(serving, watching, return_exceptions=True)
-    if ended:
+    if not serving.cancelled():
         serving.result()
 
 

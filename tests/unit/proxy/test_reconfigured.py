@@ -48,6 +48,24 @@ async def test_what_ends_by_itself_is_not_waited_for(tmp_path: Path) -> None:
         await run_until_changed(fail(), tmp_path / "none", VirtualClock())
 
 
+async def test_what_fails_while_it_ends_is_told(tmp_path: Path) -> None:
+    async def fail_at_the_end() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise LookupError("no kernel today")
+
+    file, clock = tmp_path / "config.yaml", VirtualClock()
+    file.write_text("mode: nftables")
+    running = asyncio.create_task(run_until_changed(fail_at_the_end(), file, clock))
+    await clock.advance(LOOK_SECONDS)
+    file.write_text("mode: iptables")
+    await clock.advance(LOOK_SECONDS)
+
+    with pytest.raises(LookupError):
+        await running
+
+
 async def test_being_cancelled_ends_what_is_served(tmp_path: Path) -> None:
     main = Main()
     running = asyncio.create_task(run_until_changed(main.run(), tmp_path / "none", VirtualClock()))
