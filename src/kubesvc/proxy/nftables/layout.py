@@ -22,8 +22,8 @@ The path of a connection's first packet:
         a local address -> node-port  @node-ports      dispatch, or go on
     dispatch       by kind: masquerade mark, then the cluster's or the local list
                    firewalled: dropped unless @allowed, then as any external address
-    choose-cluster, choose-local  by class: refuse, drop, `sticky`, or the size chain
-    size-N         @endpoints-tcp, -udp, -sctp         dnat
+    choose-cluster, choose-local  by class: refuse, drop, `sticky`, or `cluster-N` (`local-N`) for N slots
+    cluster-N      @endpoints-tcp, -udp, -sctp         dnat
 
     postrouting    masquerade what is marked, and what goes back to where it came from (@hairpins)
     forward, output (filter): what was translated goes on; what is still addressed to a Service was
@@ -59,6 +59,8 @@ from kubesvc.proxy.rules import RuleSettings
 AFFINITY_SIZE = 262144
 COMMENT = "made by kubesvc proxy"
 MARK = "layout-"
+_LIST = f"meta priority & {words.LIST_MASK:#x}"
+_TO_LOCAL = f"meta priority set meta priority | {words.LOCAL:#x}"
 
 
 def table_text(settings: RuleSettings, sticky: Iterable[str] = ()) -> str:
@@ -128,24 +130,21 @@ def _refusals(family: Family) -> list[str]:
 
 
 def _choice(ip: str) -> list[str]:
-    """One chain per size, and the two that lead to it for the cluster's and for the local list."""
+    """One chain per size, and the one that leads to it for the local list."""
     chains = []
     sizes = [1 << (size_class - 1) for size_class in words.CLASSES]
     for size in sizes:
         tries = [size] * TRIES + [1] if size > 1 else [1, 1]
         picks = (
-            f"meta l4proto {proto} dnat {ip} to meta priority . numgen random mod {mod} map @endpoints-{proto}"
+            f"meta l4proto {proto} dnat {ip} to {_LIST} . numgen random mod {mod} map @endpoints-{proto}"
             for mod in tries
             for proto in PROTOCOLS
         )
-        chains.append(chain(f"size-{size}", *picks, "drop"))
-    to_list = f"meta priority set meta priority & {words.ID_MASK:#x}"
-    to_local = f"meta priority set meta priority | {words.LOCAL:#x}"
-    for size in sizes:
-        chains.append(chain(f"cluster-{size}", f"{to_list} goto size-{size}"))
-        chains.append(chain(f"local-{size}", to_list, f"{to_local} goto size-{size}"))
-    chains.append(chain("cluster-sticky", to_list, "meta priority vmap @sticky", "drop"))
-    chains.append(chain("local-sticky", to_list, to_local, "meta priority vmap @sticky", "drop"))
+        chains.append(chain(f"cluster-{size}", *picks, "drop"))
+    chains += [chain(f"local-{size}", f"{_TO_LOCAL} goto cluster-{size}") for size in sizes]
+    by_client = (f"meta priority set {_LIST}", "meta priority vmap @sticky", "drop")
+    chains.append(chain("cluster-sticky", *by_client))
+    chains.append(chain("local-sticky", _TO_LOCAL, *by_client))
     return chains
 
 
