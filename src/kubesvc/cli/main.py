@@ -16,8 +16,17 @@ class _Parser(argparse.ArgumentParser):
     """An argparse parser that speaks as the rest of the command does."""
 
     def error(self, message: str) -> NoReturn:
-        say_error(message, f"{self.prog} --help")
+        say_error(message, self._nearest(message) or f"{self.prog} --help")
         sys.exit(exits.USAGE)
+
+    def _nearest(self, message: str) -> str:
+        """The flag that a mistyped one was meant to be, as a question, or ""."""
+        from difflib import get_close_matches
+
+        _, _, wrong = message.partition("unrecognized arguments: --")
+        flag = wrong.split(" ")[0].split("=")[0]
+        near = get_close_matches(f"--{flag}", self._option_string_actions, n=1) if flag else []
+        return f"did you mean {near[0]}? {self.prog} --help has all flags" if near else ""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

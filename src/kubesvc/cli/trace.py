@@ -10,6 +10,7 @@ from kubesvc.cli.access import add_access, connect, kubeconfig_of, namespace_of
 from kubesvc.cli.exits import Refusal
 
 if TYPE_CHECKING:
+    from kubesvc.cluster.topology import Topology
     from kubesvc.proxy.tracing import Question
 
 _EPILOG = """\
@@ -70,10 +71,21 @@ def _namespace_of_node(args: argparse.Namespace, question: "Question") -> str:
     server = read_kubeconfig(kubeconfig_of(args), context=args.context or None).server
     for ledger in clusters():
         if server in (f"https://127.0.0.1:{ledger.api_port}", ledger.topology.api_url):
-            return next(site.netns for site in ledger.topology.nodes if site.name == question.node)
+            return netns_of(ledger.topology, question.node)
     if not set(question.node_addresses) & set(local_addresses()):
         raise Refusal(
             f"the packet is translated on node {question.node}, which is not this machine",
             f"run it on {question.node}, where the rules are",
         )
     return ""
+
+
+def netns_of(topology: "Topology", node: str) -> str:
+    """The namespace of one of the cluster's own nodes; a Node object alone has none."""
+    names = {site.name: site.netns for site in topology.nodes}
+    if node not in names:
+        raise Refusal(
+            f"the packet is translated on node {node}, which kubesvc up did not start",
+            f"--node names one whose rules can be read: {', '.join(names)}",
+        )
+    return names[node]

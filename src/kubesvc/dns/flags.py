@@ -11,12 +11,25 @@ from kubesvc.dns.tuning import POLICIES, CacheTuning
 _DEFAULTS = DnsOptions()
 
 
+_EPILOG = """\
+Port 53 takes root, CAP_NET_BIND_SERVICE, or the sysctl net.ipv4.ip_unprivileged_port_start.
+
+  kubesvc dns --kubeconfig dns.conf --corefile Corefile
+  kubesvc dns --kubeconfig dns.conf --upstream /etc/resolv.conf --stub-domain corp=10.0.0.53
+
+docs/on-your-cluster.md: in place of CoreDNS, step by step, and back.
+"""
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add every flag of the DNS server to `parser`."""
     # fmt: off
-    add = parser.add_argument
+    parser.usage, parser.epilog = "%(prog)s [FLAGS]", _EPILOG
+    add = parser.add_argument_group("the API server and where it answers").add_argument
     add("--kubeconfig", type=Path, metavar="FILE",
         help="credentials and address of the API server; without it those of the pod this runs in")
+    add("--corefile", type=_corefile, metavar="FILE",
+        help="a CoreDNS configuration to follow, also as it changes; what it says counts more than other flags")
     add("--domain", default=_DEFAULTS.domain, metavar="NAME", help="the cluster's domain (default: %(default)s)")
     add("--bind", default=_DEFAULTS.bind, metavar="ADDRESS[,ADDRESS]",
         help="addresses to answer on, by UDP and TCP (default: %(default)s)")
@@ -27,8 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="HTTP /ready: 200 once all names are known; 0 for none (default: %(default)s)")
     add("--metrics-port", type=int, default=_DEFAULTS.metrics_port, metavar="PORT",
         help="HTTP /metrics for Prometheus; 0 for none (default: %(default)s)")
-    add("--corefile", type=_corefile, metavar="FILE",
-        help="a CoreDNS configuration to follow, also as it changes; what it says counts more than other flags")
+    add = parser.add_argument_group("names outside of the cluster").add_argument
     add("--config-dir", type=Path, metavar="DIR",
         help="follow the files stubDomains and upstreamNameservers in here: kube-dns' ConfigMap, mounted")
     add("--upstream", action="append", type=_upstream, default=[], metavar="ADDRESS[:PORT]|FILE",
@@ -38,6 +50,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--hosts", metavar="FILE", help="answer the names of this hosts file, and follow its changes")
     add("--policy", choices=POLICIES, default=_DEFAULTS.policy,
         help="which upstream to ask first (default: %(default)s)")
+    add("--outside", choices=("nxdomain", "refused", "servfail"), default=_DEFAULTS.outside,
+        help="what all other names get when there is no upstream (default: %(default)s)")
+    add("--cache-size", type=int, default=_DEFAULTS.cache.size, metavar="N",
+        help="answers of upstreams to remember; 0 for none (default: %(default)s)")
+    add = parser.add_argument_group("the cluster's names").add_argument
     add("--ttl", type=int, default=_DEFAULTS.ttl, metavar="SECONDS",
         help="how long clients may remember an answer or a denial (default: %(default)s)")
     add("--pods", choices=("disabled", "insecure", "verified"), default=_DEFAULTS.pods,
@@ -47,15 +64,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="name endpoints that have no hostname after their pods instead of their addresses")
     add("--autopath", action="store_true",
         help="walk the search list for pods: answer the first name of a search with what its last would find")
-    add("--outside", choices=("nxdomain", "refused", "servfail"), default=_DEFAULTS.outside,
-        help="what all other names get when there is no upstream (default: %(default)s)")
+    add = parser.add_argument_group("how it runs").add_argument
     add("--lameduck", type=float, default=_DEFAULTS.lameduck, metavar="SECONDS",
         help="go on answering this long after SIGTERM, until clients have been led elsewhere (default: %(default)g)")
     add("--workers", type=int, default=_DEFAULTS.workers, metavar="N",
         help="processes that answer, besides the one that watches; 0: one process does both (default: %(default)s)")
     add("--log-queries", action="store_true", help="log every query")
-    add("--cache-size", type=int, default=_DEFAULTS.cache.size, metavar="N",
-        help="answers of upstreams to remember; 0 for none (default: %(default)s)")
     # fmt: on
 
 

@@ -10,11 +10,23 @@ from kubesvc.proxy.config import HEALTHZ_PORT, METRICS_PORT, ConfigError, option
 from kubesvc.proxy.options import LocalDetector, Mode, ProxyOptions
 from kubesvc.proxy.upstream_flags import add_upstream_arguments, duration, switch, with_upstream_flags
 
+_EPILOG = """\
+It needs root, or CAP_NET_ADMIN in the network namespace whose rules it writes.
+
+  kubesvc proxy --kubeconfig proxy.conf --cluster-cidr 10.244.0.0/16
+  kubesvc proxy --config kube-proxy.yaml --hostname-override node-1
+  kubesvc proxy --cleanup
+
+docs/on-your-cluster.md: in place of kube-proxy, step by step, and back.
+"""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the proxy's flags to a parser."""
-    add = parser.add_argument
-    add("--kubeconfig", type=Path, help="how to reach the API (default: the in-cluster configuration)")
+    parser.usage = "%(prog)s [FLAGS]"
+    parser.epilog = _EPILOG
+    add = parser.add_argument_group("the API server and this node").add_argument
+    add("--kubeconfig", type=Path, metavar="FILE", help="how to reach the API (default: the in-cluster configuration)")
     add(
         "--config",
         type=Path,
@@ -22,11 +34,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a KubeProxyConfiguration v1alpha1 file, as kube-proxy has it; its fields count more than flags",
     )
     add("--hostname-override", default="", metavar="NAME", help="this node's name (default: the host's name)")
+    rules = parser.add_argument_group("which rules")
+    add = rules.add_argument
     add(
         "--proxy-mode",
         choices=[mode.value for mode in Mode],
         default=Mode.NFTABLES.value,
-        help="the kernel's part to program",
+        help="the kernel's part to program (default: %(default)s)",
     )
     add(
         "--cluster-cidr",
@@ -44,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--detect-local-mode",
         choices=[mode.value for mode in LocalDetector],
         default=LocalDetector.CLUSTER_CIDR.value,
-        help="how packets of this node's pods are recognised",
+        help="how packets of this node's pods are recognised (default: %(default)s)",
     )
     add("--pod-bridge-interface", default="", metavar="NAME", help="the pods' bridge, for BridgeInterface")
     add(
@@ -57,16 +71,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="CIDR[,CIDR]",
         help="where node ports answer: ranges, or primary, localhost, all (default: primary; all in iptables mode)",
     )
-    switch(parser, "--masquerade-all", "masquerade everything sent to cluster addresses")
+    switch(rules, "--masquerade-all", "masquerade everything sent to cluster addresses")
     add(
         "--iptables-masquerade-bit",
         type=int,
         default=14,
         metavar="N",
-        help="the mark's bit, 0 to 31, that asks for masquerading",
+        help="the mark's bit, 0 to 31, that asks for masquerading (default: %(default)s)",
     )
     switch(
-        parser,
+        rules,
         "--iptables-localhost-nodeports",
         "node ports on 127.0.0.1 in iptables mode (default: true)",
         default=True,
@@ -76,34 +90,38 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=duration,
         default=0.0,
         metavar="DURATION",
-        help="the least time between syncs; 0 adapts to load",
+        help="the least time between syncs; 0 adapts to load (default: %(default)g)",
     )
     add(
         "--sync-period",
         type=duration,
         default=30.0,
         metavar="DURATION",
-        help="twice this long may an update wait before /livez fails",
+        help="twice this long may an update wait before /livez fails (default: %(default)gs)",
     )
+    pages = parser.add_argument_group("what it tells")
+    add = pages.add_argument
     add(
         "--healthz-bind-address",
         default="0.0.0.0:10256",
         metavar="ADDRESS:PORT",
-        help="/healthz and /livez; empty: none",
+        help="/healthz and /livez; empty: none (default: %(default)s)",
     )
     add(
         "--metrics-bind-address",
         default="127.0.0.1:10249",
         metavar="ADDRESS:PORT",
-        help="/metrics and /proxyMode; empty: none",
+        help="/metrics, /proxyMode and /configz; empty: none (default: %(default)s)",
     )
-    switch(parser, "--endpoint-metrics", "count connections per endpoint in /metrics too, one series for each")
+    switch(pages, "--endpoint-metrics", "count connections per endpoint in /metrics too, one series for each")
     switch(
-        parser,
+        pages,
         "--traffic-bytes",
         "count bytes in /metrics too, per endpoint with --endpoint-metrics; uses nftables in every mode",
     )
-    switch(parser, "--cleanup", "remove every rule of every mode, and exit")
+    once = parser.add_argument_group("instead of serving")
+    switch(once, "--cleanup", "remove every rule of every mode, and exit")
+    switch(once, "--init-only", "set the sysctls that need privilege, and exit")
     add_upstream_arguments(parser)
 
 
@@ -133,19 +151,21 @@ def options_from(args: argparse.Namespace) -> ProxyOptions:
     options = with_upstream_flags(options, args)
     if args.config is not None:
         named = options.node_name if args.hostname_override else ""
-        options = replace(options_from_document(_read(args.config), options), config_file=args.config)
+        options = replace(_from_file(args.config, options), config_file=args.config)
         # The one flag that kube-proxy, too, puts above its file: DaemonSets share the file, not the name.
         options = replace(options, node_name=named) if named else options
     return checked(options)
 
 
-def _read(path: Path) -> object:
+def _from_file(path: Path, options: ProxyOptions) -> ProxyOptions:
     import yaml  # only where a file is used
 
     try:
-        return yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError) as err:
-        raise ConfigError(f"{path}: {err}") from err
+        return options_from_document(yaml.safe_load(path.read_text()), options)
+    except OSError as err:
+        raise ConfigError(f"--config {path}: {err.strerror}") from err
+    except (UnicodeDecodeError, yaml.YAMLError, ConfigError) as err:
+        raise ConfigError(f"--config {path}: {err}") from err
 
 
 def _list(text: str) -> tuple[str, ...]:

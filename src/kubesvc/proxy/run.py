@@ -175,6 +175,9 @@ class _Daemon:
     async def _announce(self) -> None:
         """Say that the rules are in force, once."""
         await self._proxier.first_sync.wait()
+        if self._node is None:
+            name = self._options.node_name
+            _log.warning("no Node has this name: set --hostname-override to one of kubectl get nodes", node=name)
         settle()
         message = f"kubesvc proxy serves Services, mode {self._options.mode}"
         self._events.event(self._about_node(), "Normal", "Starting", message)

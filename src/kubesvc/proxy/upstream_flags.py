@@ -39,11 +39,11 @@ class _Verbosity(argparse.Action):
 
 def add_upstream_arguments(parser: argparse.ArgumentParser) -> None:
     """Add them to a parser that has the proxy's own flags."""
-    add = parser.add_argument
+    more = parser.add_argument_group("more of kube-proxy's flags")
+    add = more.add_argument
     add("--master", default="", metavar="URL", help="the API server's address; overrides the kubeconfig's")
-    switch(parser, "--init-only", "set the sysctls that need privilege, and exit")
     add("--bind-address", default="", metavar="ADDRESS", help="this node's address (default: its status' first)")
-    switch(parser, "--bind-address-hard-fail", "give up where /healthz or /metrics cannot have their port")
+    switch(more, "--bind-address-hard-fail", "give up where /healthz or /metrics cannot have their port")
     add("--oom-score-adj", type=int, metavar="N", help="how willingly the kernel ends this process, -1000 to 1000")
     for server in ("healthz", "metrics"):
         add(f"--{server}-port", type=int, metavar="N", help=f"port of --{server}-bind-address; 0: none")
@@ -58,15 +58,16 @@ def add_upstream_arguments(parser: argparse.ArgumentParser) -> None:
             metavar="DURATION",
             help=f"UDP flows {what}; 0: as it is",
         )
-    switch(parser, "--conntrack-tcp-be-liberal", "keep TCP packets outside of the window")
+    switch(more, "--conntrack-tcp-be-liberal", "keep TCP packets outside of the window")
     for mode in Mode:
         add(f"--{mode}-sync-period", type=duration, metavar="DURATION", help=f"--sync-period of the {mode} mode")
         add(f"--{mode}-min-sync-period", type=duration, metavar="DURATION", help=f"--min-sync-period in {mode} mode")
     add("-v", "--v", action=_Verbosity, metavar="N", help=f"kube-proxy's verbosity; from {DEBUG_FROM}: debug")
+    idle = parser.add_argument_group("taken so that kube-proxy's command lines work")
     for name in WITHOUT_EFFECT:
-        add(name, default="", metavar="VALUE", help="taken from kube-proxy's command lines; without effect")
+        idle.add_argument(name, default="", metavar="VALUE", help="without effect here")
     for name in SWITCHES_WITHOUT_EFFECT:
-        switch(parser, name, "taken from kube-proxy's command lines; without effect")
+        switch(idle, name, "without effect here")
 
 
 def with_upstream_flags(options: ProxyOptions, args: argparse.Namespace) -> ProxyOptions:
@@ -105,7 +106,7 @@ def _moved(bind: str, port: int | None) -> str | None:
     return None if port is None else f"{bind.rpartition(':')[0]}:{port}" if port else ""
 
 
-def switch(parser: argparse.ArgumentParser, name: str, text: str, *, default: bool = False) -> None:
+def switch(parser: argparse._ActionsContainer, name: str, text: str, *, default: bool = False) -> None:
     """A boolean flag as Go programs take it: `--name`, `--name=true` or `--name=false`."""
     parser.add_argument(name, nargs="?", const=True, default=default, type=_boolean, metavar="true|false", help=text)
 

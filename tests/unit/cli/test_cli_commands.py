@@ -57,6 +57,16 @@ def test_an_unknown_command_is_a_usage_error_with_the_nearest(capsys: pytest.Cap
     assert capsys.readouterr().err == "error: unknown command 'stauts'\nhint:  did you mean kubesvc status?\n"
 
 
+def test_a_mistyped_flag_is_a_usage_error_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["proxy", "--kubecofnig=x"])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == (
+        "error: unrecognized arguments: --kubecofnig=x\n"
+        "hint:  did you mean --kubeconfig? kubesvc proxy --help has all flags\n"
+    )
+
+
 def test_help_of_an_unknown_command_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["help", "stauts"]) == 2
     assert capsys.readouterr().err == "error: unknown command 'stauts'\nhint:  did you mean kubesvc status?\n"

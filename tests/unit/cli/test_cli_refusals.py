@@ -1,7 +1,9 @@
 """What `up`, `demo` and their like refuse before they touch anything, and what they advise."""
 
 import argparse
+import errno
 import os
+from ipaddress import IPv4Network
 from pathlib import Path
 
 import pytest
@@ -10,8 +12,12 @@ from kubesvc.cli.demo.log_ends import log_ends
 from kubesvc.cli.demo.stage import without_hints
 from kubesvc.cli.describing import describe_object
 from kubesvc.cli.exits import PRIVILEGE, Refusal
+from kubesvc.cli.failures import explain
 from kubesvc.cli.flags import require_root
 from kubesvc.cli.main import main
+from kubesvc.cli.trace import netns_of
+from kubesvc.cluster.topology import Topology
+from kubesvc.proxy.backend import BackendError
 
 
 @pytest.mark.parametrize("words", [["up", "--nodes", "0"], ["demo", "--nodes", "many"], ["up", "--nodes", "101"]])
@@ -67,3 +73,28 @@ def test_the_ends_of_the_logs_that_tell_why(tmp_path: Path) -> None:
 def test_hints_at_a_cluster_that_will_be_gone_are_left_out() -> None:
     said = "error: x\nhint:  kubesvc status --name demo\nhint:  kubesvc doctor\n"
     assert without_hints(said, "demo") == "error: x\nhint:  kubesvc doctor\n"
+
+
+def test_a_node_that_up_did_not_start_has_no_rules_to_read() -> None:
+    here = Topology("x", IPv4Network("10.89.0.0/24"), IPv4Network("10.90.0.0/24"), 2)
+    assert netns_of(here, "node-2") == here.nodes[1].netns
+    with pytest.raises(Refusal, match="node-3, which kubesvc up did not start") as refused:
+        netns_of(here, "node-3")
+    assert refused.value.hint == "--node names one whose rules can be read: node-1, node-2"
+
+
+@pytest.mark.parametrize(
+    ("number", "hint"), [(errno.EADDRINUSE, "ss -lntup"), (errno.EADDRNOTAVAIL, "ip address"), (errno.EIO, "doctor")]
+)
+def test_an_address_not_to_be_had_is_told_in_words_with_where_to_look(number: int, hint: str) -> None:
+    refusal = explain(OSError(number, "cannot answer on 0.0.0.0 port 53"))
+    assert refusal is not None
+    assert str(refusal) == "cannot answer on 0.0.0.0 port 53"
+    assert hint in refusal.hint
+
+
+def test_rules_that_only_root_may_write_advise_sudo(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    refusal = explain(BackendError("nftables: table ip kubesvc-proxy: Operation not permitted"))
+    assert refusal is not None
+    assert (refusal.hint, refusal.code) == ("run it with sudo", PRIVILEGE)

@@ -179,8 +179,17 @@ def test_what_may_surprise_is_said() -> None:
 
 
 def test_a_missing_file_is_named() -> None:
-    with pytest.raises(ConfigError, match=r"/nowhere/config\.conf"):
+    with pytest.raises(ConfigError) as refused:
         parse("--config", "/nowhere/config.conf")
+    assert str(refused.value) == "--config /nowhere/config.conf: No such file or directory"
+
+
+def test_the_file_of_a_wrong_value_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "config.conf"
+    file.write_text("{apiVersion: kubeproxy.config.k8s.io/v1alpha1, kind: KubeProxyConfiguration, mode: nftabels}")
+    with pytest.raises(ConfigError) as refused:
+        parse("--config", str(file))
+    assert str(refused.value) == f"--config {file}: mode: 'nftabels' is not supported (supported: nftables, iptables)"
 
 
 @pytest.mark.parametrize(
