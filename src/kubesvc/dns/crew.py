@@ -9,6 +9,7 @@ import os
 import socket
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 
 import msgspec
@@ -88,13 +89,17 @@ class Mate:
     async def listen(self) -> None:
         """Hear what the worker says until it is gone."""
         deframer = control.Deframer()
-        while data := await self._reader.read(65536):
-            for body in deframer.feed(data):
-                message = control.from_worker.decode(body)
-                if isinstance(message, control.Ready):
-                    self.ready = True
-                elif self._counts is not None and not self._counts.done():
-                    self._counts.set_result(message.counts)
+        # One that dies with rows unread resets the talk.
+        with suppress(ConnectionError):
+            while data := await self._reader.read(65536):
+                for body in deframer.feed(data):
+                    self._hear(control.from_worker.decode(body))
+
+    def _hear(self, message: control.FromWorker) -> None:
+        if isinstance(message, control.Ready):
+            self.ready = True
+        elif self._counts is not None and not self._counts.done():
+            self._counts.set_result(message.counts)
 
     def _send(self, message: control.ToWorker) -> None:
         if self._writer.is_closing():
