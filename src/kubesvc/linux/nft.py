@@ -1,7 +1,6 @@
 """libnftables in this process: commands in nft's language, without a process per command."""
 
 import ctypes
-import ctypes.util
 from functools import cache
 
 _TERSE = 1 << 11
