@@ -287,6 +287,18 @@ def test_cleanup_leaves_nothing(net: Net, mode: str) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
+def test_what_kube_proxy_left_in_nftables_goes_once_our_rules_are_there(net: Net, mode: str) -> None:
+    async def story(world: World) -> None:
+        put(world, *web())
+        for family in ("ip", "ip6"):
+            await world.run("nft", f"add table {family} kube-proxy {{ chain services {{ }}; }}")
+        async with world.proxy():
+            assert "kube-proxy {" not in await world.run("nft", "list", "ruleset")
+
+    inside(net, mode, story)
+
+
+@pytest.mark.parametrize("mode", MODES)
 def test_another_mode_removes_this_ones_rules(net: Net, mode: str) -> None:
     async def story(world: World) -> None:
         put(world, *web())

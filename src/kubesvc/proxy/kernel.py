@@ -25,6 +25,7 @@ from kubesvc.proxy.traffic_table import TrafficCounts, TrafficTable, remove_traf
 MOST_FLOWS = 1 << 20
 """A machine of many cores needs no more than this; each flow takes memory. A floor of its own may say more."""
 
+KUBE_PROXYS_TABLE = "kube-proxy"
 _SYSCTL = Path("/proc/sys")
 _HASHSIZE = Path("/sys/module/nf_conntrack/parameters/hashsize")
 _OOM_SCORE = Path("/proc/self/oom_score_adj")
@@ -63,7 +64,15 @@ def _reader(options: ProxyOptions, family: Family) -> Read:
 def remove_rules() -> list[str]:
     """Remove every trace of every mode; what was removed. Raises BackendError where that is not permitted."""
     traffic = [f"traffic counters {family}" for family in remove_traffic_tables()]
-    return [*(f"nftables {family}" for family in remove_tables()), *remove_chains(), *traffic]
+    return [*(f"nftables {family}" for family in remove_tables()), *remove_chains(), *traffic, *remove_kube_proxys()]
+
+
+def remove_kube_proxys() -> list[str]:
+    """Remove the nftables tables of kube-proxy, which have a name of their own; its chains share theirs with ours.
+
+    They would go on translating to endpoints that are gone. Raises BackendError where that is not permitted.
+    """
+    return [f"kube-proxy's nftables {family}" for family in remove_traffic_tables(KUBE_PROXYS_TABLE)]
 
 
 def remove_other_modes(mode: Mode) -> None:

@@ -28,6 +28,7 @@ from kubesvc.proxy.kernel import (
     open_backend,
     prepare_kernel,
     prepare_traffic,
+    remove_kube_proxys,
     remove_other_modes,
     remove_rules,
     supported_families,
@@ -178,6 +179,8 @@ class _Daemon:
         if self._node is None:
             name = self._options.node_name
             _log.warning("no Node has this name: set --hostname-override to one of kubectl get nodes", node=name)
+        for what in remove_kube_proxys():  # not before, so that Services answer all the time
+            _log.info("removed what was left", what=what)
         settle()
         message = f"kubesvc proxy serves Services, mode {self._options.mode}"
         self._events.event(self._about_node(), "Normal", "Starting", message)

@@ -117,12 +117,12 @@ def read_traffic(family: Family, plans: Mapping[ServicePortName, PortPlan], loca
     return None
 
 
-def remove_traffic_tables() -> list[str]:
-    """Delete the tables of both families; return the families where there was one. Raises BackendError."""
+def remove_traffic_tables(table: str = TABLE) -> list[str]:
+    """Delete the tables of this name of both families; return the families where there was one. Raises BackendError."""
     removed = []
     for family in Family:
         try:
-            with CounterSocket(nft_family(family), TABLE) as socket:
+            with CounterSocket(nft_family(family), table) as socket:
                 if socket.delete_table():
                     removed.append(family.value)
         except Denied as err:
