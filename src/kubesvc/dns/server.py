@@ -103,12 +103,14 @@ class Forwarder:
         self.rejected = 0
 
     def start(self, pending: Pending, send: Callable[[bytes], None]) -> None:
-        """Ask in the background and `send` what comes; SERVFAIL at once when too many wait."""
+        """Ask in the background and `send` what comes; SERVFAIL when too many wait. Never sends before it returns."""
+        loop = asyncio.get_running_loop()
         if len(self._tasks) >= self._max_pending:
             self.rejected += 1
-            send(self.responder.give_up(pending))
+            # Whoever asks may be amid a buffer of questions, where an answer would have it begin anew.
+            loop.call_soon(send, self.responder.give_up(pending))
             return
-        task = asyncio.get_running_loop().create_task(self._finish(pending, send), name="forward")
+        task = loop.create_task(self._finish(pending, send), name="forward")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

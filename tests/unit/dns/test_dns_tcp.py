@@ -6,11 +6,14 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import dns.message
+import dns.rcode
 
+from kubesvc.dns import wire
 from kubesvc.dns.meter import Meter
-from kubesvc.dns.responder import Pending
+from kubesvc.dns.responder import Pending, Responder
 from kubesvc.dns.server import Forwarder
 from kubesvc.dns.tcp import Connection, TcpServer
+from kubesvc.dns.view import Policy, View
 from kubesvc.testing.builders import endpoint_slice, service
 
 QUERY = dns.message.make_query("web.default.svc.cluster.local", "A").to_wire()
@@ -21,9 +24,10 @@ async def no_upstream(_: Pending) -> bytes:
 
 
 @asynccontextmanager
-async def listening(server: Any, **limits: Any) -> AsyncIterator[tuple[TcpServer, int]]:
+async def listening(server: Any, *, max_pending: int = 1, **limits: Any) -> AsyncIterator[tuple[TcpServer, int]]:
     server.put(service("web"))
-    tcp = TcpServer(server.responder, Meter(), Forwarder(server.responder, no_upstream), **limits)
+    forwarder = Forwarder(server.responder, no_upstream, max_pending=max_pending)
+    tcp = TcpServer(server.responder, Meter(), forwarder, **limits)
     streams = await asyncio.get_running_loop().create_server(lambda: Connection(tcp), "127.0.0.1", 0)
     upkeep = asyncio.create_task(tcp.watch_idle())
     try:
@@ -119,6 +123,22 @@ async def test_a_question_in_pieces_is_answered_when_it_is_whole(server: Any) ->
             client.writer.write(bytes((byte,)))
             await client.writer.drain()
         assert (await client.receive())[:2] == QUERY[:2]
+        await client.close()
+
+
+async def test_questions_too_many_for_the_upstreams_are_refused_once_each(server: Any) -> None:
+    server.responder = Responder(View(Policy()), forwarded=[(wire.ROOT, [])])
+    server.responder.synced = True
+    foreign = dns.message.make_query("www.example.org", "A").to_wire()[2:]
+    async with listening(server, max_pending=0) as (tcp, port):
+        client = await Client.connect(port)
+        client.send(*(bytes((0, number)) + foreign for number in range(5)))
+        replies = [await client.receive() for _ in range(5)]
+        assert [reply[1] for reply in replies] == list(range(5))
+        assert {reply[3] & 0xF for reply in replies} == {dns.rcode.SERVFAIL}
+        client.send(QUERY)
+        assert (await client.receive())[:2] == QUERY[:2]
+        assert tcp.forwarder.rejected == 5
         await client.close()
 
 
