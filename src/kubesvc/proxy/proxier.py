@@ -2,7 +2,8 @@
 
 Events only mark Services dirty and wake the loop. The loop syncs at once when it is idle; what
 arrives during a sync is taken together by the next one, so that the work per event shrinks as load
-grows and no fixed delay is ever added.
+grows and no fixed delay is ever added. The families do not wait for each other: while the kernel refuses
+one, the other's changes go on.
 """
 
 import asyncio
@@ -22,10 +23,10 @@ from kubesvc.proxy.family import FamilyProxy
 from kubesvc.proxy.health import Health, node_eligible
 from kubesvc.proxy.metrics import ProxyMetrics
 from kubesvc.proxy.model import Complaint, HealthCheck, ServicePortName
+from kubesvc.proxy.retries import Retries
 
 TRIGGER_TIME = "endpoints.kubernetes.io/last-change-trigger-time"
 CHECK_SECONDS = 0.5
-RETRY_SECONDS = (0.1, 0.5, 2.0, 10.0, 30.0)
 FULL_SYNC_SECONDS = 3600.0
 HEALTH_RETRY_SECONDS = 30.0
 TRIGGERS_AT_MOST = 10_000
@@ -63,6 +64,7 @@ class Proxier:
         self._triggers: deque[tuple[str, float]] = deque(maxlen=TRIGGERS_AT_MOST)
         self._waiting = {"services": 0, "endpoints": 0}
         self._syncing = False
+        self._retries = Retries(clock)
         self._wake = asyncio.Event()
         self._synced_again = asyncio.Event()
         services.subscribe(self._service_changed)
@@ -79,7 +81,6 @@ class Proxier:
 
     async def health_changed(self) -> None:
         """Return after the next sync (or one since the last call), or when a retry is due."""
-        # Not wait_for: before Python 3.12 it can lose a cancellation that meets the event.
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(HEALTH_RETRY_SECONDS):
                 await self._synced_again.wait()
@@ -90,26 +91,22 @@ class Proxier:
         for informer in (self._services, self._slices, self._nodes):
             await informer.synced.wait()
         self._health.node_eligible = node_eligible(next(iter(self._nodes.objects.values()), None))
-        failures = 0
         while True:
             self._wake.clear()
             if await self._sync_all():
-                failures = 0
                 self._note_synced()
-                if self._min_sync_period:
-                    await self._clock.sleep(self._min_sync_period)
-            else:
-                await self._clock.sleep(RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)])
-                failures += 1
-                continue
-            await self._wake.wait()
+            if self._min_sync_period:
+                await self._clock.sleep(self._min_sync_period)
+            # Not wait_for: before Python 3.12 it can lose a cancellation that meets the event.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._retries.seconds()):
+                    await self._wake.wait()
 
     async def watch_rules(self) -> None:
         """Notice within a second when somebody else flushes or replaces our rules, and look for stale flows again.
 
         What cannot be noticed so soon comes to light when everything is compared, every hour. Never returns.
         """
-        await self.first_sync.wait()
         last_full = self._clock.monotonic()
         while True:
             await self._clock.sleep(CHECK_SECONDS)
@@ -117,7 +114,7 @@ class Proxier:
                 last_full = self._clock.monotonic()
                 self.demand_full_sync()
             for family in self.families:
-                if family.needs_full or self._syncing:
+                if family.needs_full or self._syncing:  # before its first sync, a family needs a full one
                     continue
                 if not family.check():
                     _log.warning("rules were changed by somebody else, repairing", family=family.tracker.family)
@@ -137,19 +134,29 @@ class Proxier:
         self._wake.set()
 
     async def _sync_all(self) -> bool:
+        """Sync each family whose time it is; whether everything known is in force."""
         self._syncing = True
         taken, self._waiting = self._waiting, dict.fromkeys(self._waiting, 0)
         try:
-            done = [await self._sync(family) for family in self.families]
+            done = [await self._sync_one(family) for family in self.families]
         finally:
             self._syncing = False
         if not all(done):
             self._waiting = {kind: number + taken[kind] for kind, number in self._waiting.items()}
         return all(done)
 
+    async def _sync_one(self, proxy: FamilyProxy) -> bool:
+        label = proxy.tracker.family.value
+        if self._retries.waits(label):
+            return False
+        if proxy.pending and not await self._sync(proxy):
+            self._retries.failed(label)
+            return False
+        self._retries.succeeded(label)
+        self._note_family(proxy)
+        return True
+
     async def _sync(self, proxy: FamilyProxy) -> bool:
-        if not proxy.pending:
-            return True
         label, full, began = proxy.tracker.family.value, proxy.needs_full, self._clock.monotonic()
         refused = set(proxy.refused)
         try:
@@ -171,25 +178,24 @@ class Proxier:
             _log.info("in force", family=label, ports=len(proxy.plans), writes=report.writes, seconds=round(seconds, 4))
         return True
 
+    def _note_family(self, proxy: FamilyProxy) -> None:
+        label, now = proxy.tracker.family.value, self._clock.now().timestamp()
+        self._metrics.last_sync.set(now, label)
+        for direction, names in proxy.without_local.items():
+            self._metrics.no_local_endpoints.set(len(names), label, direction)
+        for trigger in [at for family, at in self._triggers if family == label]:
+            self._metrics.network_programming.observe(max(now - trigger, 0.0), label)
+        others = (each for each in self._triggers if each[0] != label)
+        self._triggers = deque(others, maxlen=TRIGGERS_AT_MOST)
+        self._synced_again.set()
+
     def _note_synced(self) -> None:
-        now = self._clock.now()
         self._health.synced = True
-        triggers = list(self._triggers)
-        self._triggers.clear()
-        for family in self.families:
-            label = family.tracker.family.value
-            self._metrics.last_sync.set(now.timestamp(), label)
-            for direction, names in family.without_local.items():
-                self._metrics.no_local_endpoints.set(len(names), label, direction)
-            for address_type, trigger in triggers:
-                if address_type == label:
-                    self._metrics.network_programming.observe(max(now.timestamp() - trigger, 0.0), label)
         for informer in (self._services, self._slices):
             version = informer.resource_version
             if version.isdigit():
                 self._metrics.synced_version.set(int(version), informer.resource.plural)
         self.first_sync.set()
-        self._synced_again.set()
 
     def _service_changed(self, key: Key, _: views.Service | None, new: views.Service | None) -> None:
         complaints: set[Complaint] = set()
@@ -214,7 +220,7 @@ class Proxier:
     def _note_trigger(self, slice_: views.EndpointSlice) -> None:
         """Remember when a change began, unless that was before the proxy did: then it is not the proxy's time."""
         stamp = (slice_.metadata.annotations or {}).get(TRIGGER_TIME)
-        if not stamp:
+        if not stamp or slice_.address_type not in {family.tracker.family.value for family in self.families}:
             return
         # Anybody may write the annotation: what is no time is measured by nobody.
         with contextlib.suppress(ValueError):
