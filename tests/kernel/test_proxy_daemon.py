@@ -261,6 +261,26 @@ def test_udp_flows_of_a_removed_endpoint_are_forgotten(net: Net, mode: str, addr
 
 
 @pytest.mark.parametrize("mode", MODES)
+def test_a_connection_that_began_before_the_rules_is_made_when_they_come(net: Net, mode: str) -> None:
+    """The kernel asks a nat chain about a flow's first packet only, and this one's is gone."""
+    tracking = "table ip somebody { chain track { type filter hook forward priority 0; ct state new accept; }; }"
+
+    async def story(world: World) -> None:
+        put(world, *web(f"{PODS['pod-b']}@node-a"))
+        await world.run("nft", tracking)
+        asked = asyncio.create_task(world.ask("pod-a", table.CLUSTER_IP, 80, timeout=20))
+        await world.until(lambda: known(world))
+        async with world.proxy():
+            assert await asked == f"pod-b {PODS['pod-a']}"
+        await world.run("nft", "delete table ip somebody")
+
+    async def known(world: World) -> bool:
+        return f"dst={table.CLUSTER_IP}" in await world.run("conntrack", "-L", "-p", "tcp")
+
+    inside(net, mode, story)
+
+
+@pytest.mark.parametrize("mode", MODES)
 def test_cleanup_leaves_nothing(net: Net, mode: str) -> None:
     async def story(world: World) -> None:
         await world.run("iptables-nft", "-P", "FORWARD", "ACCEPT")

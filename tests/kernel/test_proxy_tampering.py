@@ -36,8 +36,8 @@ MEDDLING = {
     "a rule is replaced by another": (
         "nftables",
         (
-            "nft -f - flush chain ip kubesvc-proxy filter-forward ; "
-            "add rule ip kubesvc-proxy filter-forward drop ; add rule ip kubesvc-proxy filter-forward drop"
+            "nft -f - flush chain ip kubesvc-proxy nat-postrouting ; "
+            "add rule ip kubesvc-proxy nat-postrouting drop ; add rule ip kubesvc-proxy nat-postrouting drop"
         ),
     ),
     "a chain is emptied": ("nftables", "nft flush chain ip kubesvc-proxy dispatch"),

@@ -10,10 +10,11 @@ from kubesvc.linux.netlink_wire import Missing, NetlinkError, parse_attributes
 from kubesvc.linux.nfnetlink import Message, NfnetlinkSocket
 
 _GET, _DELETE = (1 << 8 | command for command in (1, 2))
-_TUPLE_ORIG, _TUPLE_REPLY, _FILTER = 1, 2, 25
+_TUPLE_ORIG, _TUPLE_REPLY, _STATUS, _FILTER, _STATUS_MASK = 1, 2, 3, 25, 26
 _TUPLE_IP, _TUPLE_PROTO = 1, 2
 _PROTO_NUMBER, _PROTO_SOURCE_PORT, _PROTO_PORT = 1, 2, 3
 _FILTER_BY_PROTOCOL = 1 << 3
+_SEEN_REPLY, _TRANSLATED = 1 << 1, 1 << 5  # IPS_SEEN_REPLY, IPS_DST_NAT
 
 
 class Flow(NamedTuple):
@@ -38,12 +39,19 @@ class ConntrackSocket:
 
     def flows(self, protocol: int) -> Iterator[Flow]:
         """All flows of a protocol. Flows that come or go meanwhile may be missing."""
+        return self._flows(protocol, without=0)
+
+    def unanswered(self, protocol: int) -> Iterator[Flow]:
+        """Flows of a protocol that go where the client sent them and had no answer yet."""
+        return self._flows(protocol, without=_SEEN_REPLY | _TRANSLATED)
+
+    def _flows(self, protocol: int, *, without: int) -> Iterator[Flow]:
         try:
-            yield from self._list(protocol, _protocol_filter(protocol))
+            yield from self._list(protocol, _protocol_filter(protocol) + _status_filter(without), without)
         except Missing:
             raise
         except NetlinkError:
-            yield from self._list(protocol, b"")  # kernels before 5.8 cannot filter
+            yield from self._list(protocol, b"", without)  # kernels before 5.8 cannot filter
 
     def delete(self, flow: Flow) -> bool:
         """Delete one flow; False if it is gone already."""
@@ -54,14 +62,16 @@ class ConntrackSocket:
             return False
         return True
 
-    def _list(self, protocol: int, body: bytes) -> Iterator[Flow]:
+    def _list(self, protocol: int, body: bytes, without: int) -> Iterator[Flow]:
         for attributes in self._socket.dump(Message(_GET, 0, self._family, body), "conntrack"):
-            flow = self._parse(attributes, protocol)
+            flow = self._parse(attributes, protocol, without)
             if flow is not None:
                 yield flow
 
-    def _parse(self, data: bytes, protocol: int) -> Flow | None:
+    def _parse(self, data: bytes, protocol: int, without: int) -> Flow | None:
         attributes = parse_attributes(data)
+        if without and struct.unpack(">I", attributes[_STATUS])[0] & without:
+            return None
         original, reply = (parse_attributes(attributes[kind]) for kind in (_TUPLE_ORIG, _TUPLE_REPLY))
         ports, reply_ports = (parse_attributes(tuple_[_TUPLE_PROTO]) for tuple_ in (original, reply))
         if ports[_PROTO_NUMBER][0] != protocol:
@@ -86,3 +96,10 @@ def _protocol_filter(protocol: int) -> bytes:
             (_FILTER, [(1, _FILTER_BY_PROTOCOL), (2, 0)]),
         ]
     )
+
+
+def _status_filter(without: int) -> bytes:
+    """Kernels before 5.15 do not look at it."""
+    if not without:
+        return b""
+    return wire.pack_attributes([(_STATUS, struct.pack(">I", 0)), (_STATUS_MASK, struct.pack(">I", without))])

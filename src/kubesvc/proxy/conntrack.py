@@ -77,7 +77,7 @@ def all_flows(plan: PortPlan) -> StaleFlows | None:
 def _stale(keep: frozenset[Target], *plans: PortPlan | None) -> StaleFlows:
     ports = [plan for plan in plans if plan is not None]
     return StaleFlows(
-        frontends=frozenset(frontend for port in ports for frontend in _frontends(port)),
+        frontends=frozenset(frontend for port in ports for frontend in frontends(port)),
         node_ports=frozenset(port.service.node_port for port in ports if port.service.node_port),
         keep=keep,
     )
@@ -88,9 +88,10 @@ def _is_udp(plan: PortPlan | None) -> bool:
 
 
 def _addressed(plan: PortPlan) -> tuple[set[Target], int]:
-    return _frontends(plan), plan.service.node_port
+    return frontends(plan), plan.service.node_port
 
 
-def _frontends(plan: PortPlan) -> set[Target]:
+def frontends(plan: PortPlan) -> set[Target]:
+    """The addresses and port that clients know, node ports aside."""
     service = plan.service
     return {Target(address, service.port) for address in service.addresses}

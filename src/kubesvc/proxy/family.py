@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Mapping
 from kubesvc.api.resources import Key
 from kubesvc.observe import log
 from kubesvc.proxy.backend import CRITICAL, Backend, BackendError, SyncReport
-from kubesvc.proxy.conntrack import all_flows, stale_flows
+from kubesvc.proxy.conntrack import all_flows, frontends, stale_flows
 from kubesvc.proxy.model import Complaint, HealthCheck, PortPlan, ServicePortName
 from kubesvc.proxy.sweep import Flows, FlowSweep
 from kubesvc.proxy.tracker import Tracker
@@ -37,6 +37,7 @@ class FamilyProxy:
         self.on_contested: Callable[[Key, tuple[Complaint, ...]], None] = lambda _key, _complaints: None
         """Called for every Service that is planned, with what it claims in vain."""
         self.needs_full = True
+        self._early = True
         self._flows = FlowSweep(flows) if flows is not None else None
         self._ports: dict[Key, tuple[ServicePortName, ...]] = {}
 
@@ -63,6 +64,7 @@ class FamilyProxy:
                 self.refused.pop(name, None)
             self.refused.update(report.refused)
         self.needs_full = False
+        self._forget_early_flows()
         self.forget_flows(full=full, again=False)
         return report
 
@@ -122,6 +124,20 @@ class FamilyProxy:
             flows.add(stale)
         elif plan is not None:
             flows.renew(plan)
+
+    def _forget_early_flows(self) -> None:
+        """Once, after the first sync: clients may have been waiting for it."""
+        if self._flows is None or not self._early:
+            return
+        ports = (plan for name, plan in self.plans.items() if name.protocol == "TCP")
+        try:
+            deleted = self._flows.forget_early({frontend for plan in ports for frontend in frontends(plan)})
+        except OSError as err:
+            _log.debug("early connections not looked for, trying again", family=self.tracker.family, reason=err)
+            return
+        self._early = False
+        if deleted:
+            _log.info("connections that began before the rules may try again", number=deleted)
 
     def forget_flows(self, *, full: bool = False, again: bool = True) -> None:
         """Delete stale UDP flows. The rules come first: a packet in between would make the flow anew.

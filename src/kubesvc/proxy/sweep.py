@@ -13,7 +13,7 @@ from kubesvc.linux.conntrack import Flow
 from kubesvc.proxy.conntrack import FlowFilter, StaleFlows, all_flows
 from kubesvc.proxy.model import PortPlan, Target
 
-UDP = 17
+TCP, UDP = 6, 17
 SHARE = 10
 """How many times longer than a look the pause after it is: a look costs time for every flow of the node."""
 
@@ -22,6 +22,7 @@ class Flows(Protocol):
     """The kernel's flows."""
 
     def flows(self, protocol: int) -> Iterable[Flow]: ...
+    def unanswered(self, protocol: int) -> Iterable[Flow]: ...
     def delete(self, flow: Flow) -> bool: ...
 
 
@@ -51,6 +52,18 @@ class FlowSweep:
         if serves is not None:
             self._new.renew(serves)
             self._seen.renew(serves)
+
+    def forget_early(self, frontends: Collection[Target]) -> int:
+        """Delete connections that began before their address was a Service's; how many. Raises OSError.
+
+        The rules see the first packet of a flow alone: the next one the client sends is a first one again.
+        """
+        found = [
+            flow
+            for flow in self._flows.unanswered(TCP)
+            if Target(flow.destination, flow.destination_port) in frontends
+        ]
+        return sum(self._flows.delete(flow) for flow in found)
 
     def look(self, local_addresses: Callable[[], Collection[str]], *, again: bool = False) -> Swept | None:
         """Delete what is stale by now; None if nothing can be, or if the last look was a moment ago.

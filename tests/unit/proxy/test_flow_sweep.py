@@ -34,6 +34,10 @@ class FakeFlows:
         self.clock.elapse(self.seconds)
         return iter([flow for flow in self.held if flow not in self.missed])
 
+    def unanswered(self, protocol: int) -> Iterator[Flow]:
+        assert protocol == 6
+        return iter([flow for flow in self.held if flow.destination == flow.reply_source])
+
     def delete(self, flow: Flow) -> bool:
         self.held.remove(flow)
         return True
@@ -112,3 +116,11 @@ def test_what_became_stale_between_two_looks_is_found_by_the_next() -> None:
     sweep.look(tuple, again=True)
 
     assert table.held == []
+
+
+def test_connections_that_began_before_their_address_was_a_services_are_forgotten() -> None:
+    early, served, elsewhere = flow(VIP), flow(OLD), Flow("192.0.2.1", 80, "192.0.2.1", 80, b"2")
+    table = FakeFlows(early, served, elsewhere)
+
+    assert FlowSweep(table, table.clock).forget_early({VIP}) == 1
+    assert table.held == [served, elsewhere]

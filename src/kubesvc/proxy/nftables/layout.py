@@ -26,12 +26,12 @@ The path of a connection's first packet:
     cluster-N      @endpoints-tcp, -udp, -sctp         dnat
 
     postrouting    masquerade what is marked, and what goes back to where it came from (@hairpins)
-    forward, output (filter): what was translated goes on; what is still addressed to a Service was
-                   not translated (neither TCP, UDP nor SCTP, or invalid to conntrack) and must not
-                   leave by a default route.
 
 The first packet of a connection pays for every rule and look-up on its way, so the way is short:
-two look-ups of a verdict and two of an address. Packets after the first see one rule.
+two look-ups of a verdict and two of an address. Packets after the first see no rule at all: there is
+no filter chain. What a nat chain is not asked about goes untranslated, as with kube-proxy: packets
+that are invalid to conntrack, and connections that began before the rules were there; of the latter,
+those without an answer are forgotten after the first sync (`sweep.py`).
 
 Refusals are made in the nat chains, so that they concern new connections only.
 """
@@ -241,20 +241,12 @@ def _entry(ip: str, settings: RuleSettings) -> list[str]:
 
 def _hooks(ip: str, settings: RuleSettings) -> list[str]:
     mark = f"{settings.mark:#x}"
-    unserved = (
-        "ct state established accept",  # nearly every packet: spare it the rest
-        "ct status dnat meta priority set 0x0 accept",
-        f"ct state invalid,new {ip} daddr @cluster-ips goto refuse",
-        f"ct state invalid,new {ip} daddr @service-cidrs drop",
-    )
     return [
         base_chain("nat-prerouting", "nat", "prerouting", "-100", "goto services"),
         base_chain("nat-output", "nat", "output", "-100", "goto services"),
         base_chain(
             "nat-postrouting", "nat", "postrouting", "100",
-            f"ct status dnat {ip} saddr . {ip} daddr @hairpins masquerade fully-random",
+            f"ct status dnat meta priority set 0x0 {ip} saddr . {ip} daddr @hairpins masquerade fully-random",
             f"meta mark & {mark} == {mark} meta mark set meta mark ^ {mark} masquerade fully-random",
         ),
-        base_chain("filter-forward", "filter", "forward", "0", *unserved),
-        base_chain("filter-output", "filter", "output", "0", *unserved),
     ]  # fmt: skip
