@@ -59,9 +59,7 @@ class FlowSweep:
         The rules see the first packet of a flow alone: the next one the client sends is a first one again.
         """
         found = [
-            flow
-            for flow in self._flows.unanswered(TCP)
-            if Target(flow.destination, flow.destination_port) in frontends
+            flow for flow in self._flows.unanswered(TCP) if Target(flow.destination, flow.destination_port) in frontends
         ]
         return sum(self._flows.delete(flow) for flow in found)
 
