@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+from collections.abc import Iterable
 from functools import partial
 from ipaddress import ip_interface
 from pathlib import Path
@@ -93,10 +94,10 @@ def _remove(mode: Mode) -> list[str]:
         return []
 
 
-def prepare_traffic(options: ProxyOptions) -> None:
-    """Make the tables that count bytes, or remove what an earlier start left; raises BackendError."""
+def prepare_traffic(options: ProxyOptions, families: Iterable[Family]) -> None:
+    """Make the families' tables that count bytes, or remove what an earlier start left; raises BackendError."""
     if options.traffic_bytes:
-        for family in supported_families():
+        for family in families:
             TrafficTable(family, endpoints=options.endpoint_metrics).ensure()
         return
     try:

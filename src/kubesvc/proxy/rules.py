@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from kubesvc.api import views
-from kubesvc.proxy.addresses import canonical, canonical_range, collapse_ranges, range_contains
+from kubesvc.proxy.addresses import canonical, canonical_range, collapse_ranges, family_of, range_contains
 from kubesvc.proxy.model import Family
 from kubesvc.proxy.options import LocalDetector, Mode, ProxyOptions
 
@@ -111,6 +111,18 @@ def primary_address(node: views.Node | None, family: Family, override: str = "")
             if entry.type == kind and (address := canonical(entry.address, family)):
                 return address
     return ""
+
+
+def primary_family(node: views.Node | None, override: str = "") -> Family:
+    """The family of the node's first address, IPv4 where none is known; an address of `override` goes before."""
+    if override not in ("", "0.0.0.0", "::") and (family := family_of(override)):
+        return family
+    stated = node.status.addresses or () if node else ()
+    for kind in ("InternalIP", "ExternalIP"):
+        for entry in stated:
+            if entry.type == kind and (family := family_of(entry.address)):
+                return family
+    return Family.IPV4
 
 
 def health_hosts(settings: Iterable[RuleSettings], local: Iterable[str]) -> tuple[str, ...] | None:

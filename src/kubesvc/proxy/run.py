@@ -20,6 +20,7 @@ from kubesvc.observe import log
 from kubesvc.proxy.configz import configz
 from kubesvc.proxy.counters_page import CountersPage
 from kubesvc.proxy.early import serve_critical
+from kubesvc.proxy.families import open_families
 from kubesvc.proxy.family import FamilyProxy
 from kubesvc.proxy.health import JSON, Answer, Health
 from kubesvc.proxy.kernel import (
@@ -36,7 +37,7 @@ from kubesvc.proxy.kernel import (
 from kubesvc.proxy.labels import SELECTOR
 from kubesvc.proxy.memory import keep_service, keep_slice, rare_collections, settle
 from kubesvc.proxy.metrics import ProxyMetrics
-from kubesvc.proxy.model import Complaint, HealthCheck
+from kubesvc.proxy.model import Complaint, Family, HealthCheck
 from kubesvc.proxy.options import LocalDetector, Mode, ProxyOptions
 from kubesvc.proxy.proxier import Proxier
 from kubesvc.proxy.ranges import ServiceRanges
@@ -78,22 +79,25 @@ def access_of(options: ProxyOptions) -> Access:
 
 
 async def run_with_client(options: ProxyOptions, client: Client) -> None:
-    """The same on a client that the caller owns."""
+    """The same on a client that the caller owns; a family that this machine cannot have is left out."""
     clock = SystemClock()
     with contextlib.ExitStack() as stack:
         stack.enter_context(rare_collections())
         remove_other_modes(Mode(options.mode))
         prepare_kernel(options)
-        prepare_traffic(options)
-        families = []
-        for family in supported_families():
-            backend = open_backend(options, rule_settings(options, family, None))
-            stack.callback(backend.close)
-            flows = ConntrackSocket("ip" if family == "IPv4" else "ip6")
-            stack.callback(flows.close)
-            families.append(FamilyProxy(Tracker(family, options.node_name), backend, flows, local_addresses))
+        open_one = partial(_open_family, options, stack)
+        families = await open_families(options, client, supported_families(), open_one)
+        prepare_traffic(options, [each.tracker.family for each in families])
         daemon = _Daemon(options, client, families, clock)
         await daemon.run()
+
+
+def _open_family(options: ProxyOptions, stack: contextlib.ExitStack, family: Family) -> FamilyProxy:
+    backend = open_backend(options, rule_settings(options, family, None))
+    stack.callback(backend.close)
+    flows = ConntrackSocket("ip" if family is Family.IPV4 else "ip6")
+    stack.callback(flows.close)
+    return FamilyProxy(Tracker(family, options.node_name), backend, flows, local_addresses)
 
 
 class _Daemon:
