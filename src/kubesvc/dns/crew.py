@@ -9,7 +9,7 @@ import os
 import socket
 import sys
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 
 import msgspec
@@ -29,6 +29,7 @@ _ENVIRONMENT = {"MALLOC_MMAP_THRESHOLD_": "65536"}
 _MAX_BEHIND = 256 << 20
 _COUNTS_SECONDS = 2.0
 _RESTART_SECONDS = 0.1
+_REFUSED_SECONDS = 1.0
 
 
 class Mate:
@@ -197,7 +198,12 @@ class Crew:
         """Have a worker on these sockets, and another whenever it dies."""
         while True:
             edition = self._edition
-            mate = await self._start(sockets)
+            try:
+                mate = await self._start(sockets)
+            except OSError as err:  # no process or no memory to be had at the moment
+                _log.error("worker not started, trying again", worker=number, reason=err)
+                await self._clock.sleep(_REFUSED_SECONDS)
+                continue
             if edition != self._edition:
                 await mate.end()
                 continue
@@ -215,18 +221,21 @@ class Crew:
             await self._clock.sleep(_RESTART_SECONDS)
 
     async def _start(self, sockets: Mapping[Place, Pair]) -> Mate:
-        ours, theirs = socket.socketpair()
-        # Keeps its messages apart, and so each pair of sockets with its place.
-        sending, receiving = socket.socketpair(type=socket.SOCK_SEQPACKET)
+        """A worker on these sockets; raises OSError, and leaves nothing open then."""
         passed = {place: (pair.udp.fileno(), pair.tcp.fileno()) for place, pair in sockets.items()}
-        talk = (theirs.fileno(), receiving.fileno())
-        with theirs, receiving:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "kubesvc.dns.worker", *map(str, talk),
-                pass_fds=[*talk, *(number for both in passed.values() for number in both)],
-                env={**_ENVIRONMENT, **os.environ},
-            )  # fmt: skip
-        reader, writer = await asyncio.open_connection(sock=ours)
+        with ExitStack() as opened:
+            ours, theirs = map(opened.enter_context, socket.socketpair())
+            # Keeps its messages apart, and so each pair of sockets with its place.
+            sending, receiving = map(opened.enter_context, socket.socketpair(type=socket.SOCK_SEQPACKET))
+            talk = (theirs.fileno(), receiving.fileno())
+            with theirs, receiving:
+                process = await asyncio.create_subprocess_exec(
+                    sys.executable, "-m", "kubesvc.dns.worker", *map(str, talk),
+                    pass_fds=[*talk, *(number for both in passed.values() for number in both)],
+                    env={**_ENVIRONMENT, **os.environ},
+                )  # fmt: skip
+            reader, writer = await asyncio.open_connection(sock=ours)
+            opened.pop_all()
         places = [(*place, *both) for place, both in passed.items()]
         setup = control.Setup(_for_worker(self._options), self._serial, places, patient=self._loaded)
         writer.write(control.frame(setup))
