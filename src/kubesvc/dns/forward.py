@@ -180,9 +180,11 @@ class Forwarding:
             return self._cache.put(question, failed, self._clock.monotonic())
         finally:
             for task, health in waiting.items():
-                # Overtaken by one that was asked later: as good as no answer.
-                health.failures += 1
-                task.cancel()
+                if task.cancel():
+                    # Overtaken by one that was asked later: as good as no answer.
+                    health.failures += 1
+                else:  # done in the same turn, and a failure counted already
+                    _result_of(task)
 
     async def _ask_one(self, health: Health, question: Question, *, recursive: bool = True) -> Resolution:
         name, qtype, dnssec_ok = question

@@ -1,6 +1,7 @@
 """Foreign names: asked of upstreams that may be slow, dead, confused or hostile, all on loopback."""
 
 import asyncio
+import gc
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -214,6 +215,29 @@ async def test_a_slow_upstream_gets_company_and_is_left_out_when_overtaken() -> 
     for _ in range(3):
         assert await forward.resolve(NAME, Type.A) == GOOD
     assert asked.calls == [A, B, A, B, B]
+
+
+@pytest.mark.parametrize("failing", [A, B])
+async def test_a_failure_in_the_moment_another_answers_is_counted_once_and_taken_note_of(failing: Upstream) -> None:
+    rounds, both, told, missed = 20, asyncio.Barrier(2), list[Upstream](), list[dict[str, Any]]()
+
+    async def ask(upstream: Upstream, *_: Any, **__: Any) -> Resolution:
+        told.append(upstream)
+        await both.wait()
+        if upstream is failing:
+            raise UpstreamFailed("no")
+        return GOOD
+
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: missed.append(context))
+    cache, tuning = Cache(CacheTuning(size=0)), ForwardTuning(max_fails=0)
+    forward = Forwarding([A, B], cache, policy="sequential", tuning=tuning, ask=ask, hedge_seconds=0)
+    for _ in range(rounds):
+        assert await forward.resolve(NAME, Type.A) == GOOD
+    gc.collect()
+
+    assert len(told) == 2 * rounds
+    assert {health.upstream: health.failures for health in forward._health}[failing] == rounds
+    assert missed == []
 
 
 async def test_a_stale_answer_is_better_than_none() -> None:
