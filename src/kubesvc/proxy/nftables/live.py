@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from kubesvc.linux import netns
 from kubesvc.linux.netlink_wire import Denied, NetlinkError
-from kubesvc.linux.nft import Nft
+from kubesvc.linux.nft import Nft, NftError
 from kubesvc.linux.nft_counters import Counted, CounterSocket
 from kubesvc.linux.nft_elements import Field, SetType
 from kubesvc.proxy.backend import BackendError
@@ -102,18 +102,23 @@ def count_elements(
 
 
 def read_table(family: Family) -> LiveTable | None:
-    """The table of this network namespace, None if there is none. Raises BackendError where it may not be read."""
+    """The table of this network namespace, None if there is none.
+
+    Raises BackendError where it may not be read, goes away meanwhile, or changes all the time.
+    """
     try:
         with CounterSocket(nft_family(family), TABLE) as socket:
             if socket.table() is None:
                 return None
             elements, packets = _read_elements(socket, family)
             affinity = _read_affinity(socket, family)
+        return LiveTable(family, _read_text(nft_family(family)), elements, packets, affinity)
     except Denied as err:
         raise BackendError(f"nftables: {err} (root or CAP_NET_ADMIN is needed)") from err
-    except NetlinkError as err:
+    except (NetlinkError, NftError) as err:
         raise BackendError(f"nftables: {err}") from err
-    return LiveTable(family, _read_text(nft_family(family)), elements, packets, affinity)
+    except InterruptedError as err:
+        raise BackendError(f"nftables: {err}, {_RETRIES + 1} times in a row; try again") from err
 
 
 def read_counts(family: Family, plans: Mapping[ServicePortName, PortPlan], *, endpoints: bool) -> Counts:
