@@ -4,8 +4,8 @@ import asyncio
 import socket
 import ssl
 import tempfile
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,7 +91,7 @@ class HttpTransport:
         headers["Accept"] = accept
         if body is not None:
             headers["Content-Type"] = content_type
-        try:
+        with _translated(f"{method} {self.url(path)}"):
             async with self.session.request(
                 method,
                 self.url(path),
@@ -103,25 +103,25 @@ class HttpTransport:
                 server_hostname=self._access.server_name,
             ) as answer:
                 return Response(answer.status, await answer.read(), answer.headers)
-        except _FAILURES as err:
-            raise ConnectionFailed(f"{method} {self.url(path)}: {_reason(err)}") from err
 
     @asynccontextmanager
     async def stream(self, path: str, *, query: Mapping[str, str] = NO_QUERY) -> AsyncIterator[AsyncIterator[bytes]]:
         headers = self.headers() | {"Accept": "application/json"}
-        try:
-            async with self.session.get(
+        what = f"WATCH {self.url(path)}"
+        with _translated(what):
+            answer = await self.session.get(
                 self.url(path),
                 params=query,
                 headers=headers,
                 timeout=self._watch_timeout,
                 server_hostname=self._access.server_name,
-            ) as answer:
-                if answer.status != 200:
+            )
+        async with answer:
+            if answer.status != 200:
+                with _translated(what):
                     raise error_from(Response(answer.status, await answer.read()))
-                yield _lines(answer.content)
-        except _FAILURES as err:
-            raise ConnectionFailed(f"WATCH {self.url(path)}: {_reason(err)}") from err
+            # What the consumer raises in between is its own, whatever it is.
+            yield _lines(answer.content, what)
 
     async def close(self) -> None:
         if self._session is not None:
@@ -155,10 +155,16 @@ def error_from(response: Response) -> ApiError:
 
 
 def ssl_context(access: Access) -> ssl.SSLContext | bool:
-    """TLS as the access asks for; `True` (the library's default) for plain HTTP servers."""
+    """TLS as the access asks for; `True` (the library's default) for plain HTTP servers. Raises KubeconfigError."""
     if not access.server.startswith("https"):
         return True
-    context = ssl.create_default_context(cadata=access.ca_pem.decode() if access.ca_pem else None)
+    try:
+        context = ssl.create_default_context(cadata=access.ca_pem.decode() if access.ca_pem else None)
+    except (ssl.SSLError, UnicodeDecodeError) as err:
+        raise KubeconfigError(
+            f"{access.origin}: no certificates are in its certificate-authority: {err}; "
+            "put the cluster's CA there as PEM (-----BEGIN CERTIFICATE-----)"
+        ) from err
     if access.insecure:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
@@ -170,7 +176,9 @@ def ssl_context(access: Access) -> ssl.SSLContext | bool:
             try:
                 context.load_cert_chain(pem.name)
             except ssl.SSLError as err:
-                raise KubeconfigError(f"client certificate and key do not fit: {err}") from err
+                raise KubeconfigError(
+                    f"{access.origin}: client-certificate and client-key do not fit: {err}; both are PEM, of one user"
+                ) from err
     return context
 
 
@@ -184,7 +192,13 @@ def _kept_alive(address: tuple[Any, ...]) -> socket.socket:
     return made
 
 
-async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
+async def _lines(content: aiohttp.StreamReader, what: str) -> AsyncIterator[bytes]:
+    with _translated(what):
+        async for line in _split(content):
+            yield line
+
+
+async def _split(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
     # Not `readline`: it refuses lines above its buffer limit, and one object may be 1.5 MiB.
     buffer = bytearray()
     async for chunk in content.iter_any():
@@ -200,6 +214,15 @@ async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
         for line in complete.split(b"\n"):
             if line:
                 yield line
+
+
+@contextmanager
+def _translated(what: str) -> Iterator[None]:
+    """What goes wrong on the line, as ConnectionFailed."""
+    try:
+        yield
+    except _FAILURES as err:
+        raise ConnectionFailed(f"{what}: {_reason(err)}") from err
 
 
 def _reason(err: BaseException) -> str:

@@ -7,7 +7,7 @@ client-go's `rest.InClusterConfig`.
 import base64
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,8 @@ class Access:
     cert_pem: bytes | None = None
     key_pem: bytes | None = None
     namespace: str = "default"
+    origin: str = field(default="credentials", compare=False)
+    """Where this was read, for messages."""
 
 
 def read_kubeconfig(path: str | os.PathLike[str], *, context: str | None = None) -> Access:
@@ -62,6 +64,7 @@ def parse_kubeconfig(document: Mapping[str, Any], *, context: str | None, base: 
         raise KubeconfigError(f"{origin}: cluster {chosen.get('cluster')}: no server")
     token_file = user.get("tokenFile")
     return Access(
+        origin=origin,
         server=server.rstrip("/"),
         ca_pem=_pem(cluster, "certificate-authority", base, origin),
         insecure=bool(cluster.get("insecure-skip-tls-verify")),
@@ -89,6 +92,7 @@ def read_in_cluster(environ: Mapping[str, str] = os.environ, directory: Path = S
     return Access(
         server=f"https://{host}:{port}",
         ca_pem=(directory / "ca.crt").read_bytes(),
+        origin=f"service account {directory}",
         token_file=token_file,
         namespace=namespace.read_text().strip() if namespace.exists() else "default",
     )

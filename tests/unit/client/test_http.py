@@ -1,6 +1,8 @@
 """The HTTPS transport against a real server on loopback: frames, refusals, silence."""
 
 import asyncio
+import base64
+import json
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -13,9 +15,9 @@ from kubesvc.api.resources import SERVICES
 from kubesvc.api.status import Forbidden, InternalError
 from kubesvc.api.views import Service
 from kubesvc.client import http
-from kubesvc.client.errors import ConnectionFailed, Garbled
+from kubesvc.client.errors import ConnectionFailed, Garbled, KubeconfigError
 from kubesvc.client.http import PATIENCE, HttpTransport, Patience
-from kubesvc.client.kubeconfig import Access
+from kubesvc.client.kubeconfig import Access, read_kubeconfig
 from kubesvc.client.rest import Client
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -229,3 +231,41 @@ async def test_a_strange_status_is_still_a_refusal(details: object) -> None:
     async with serving(handler) as client:
         with pytest.raises(Forbidden):
             await client.get(SERVICES, "web", namespace="default")
+
+
+@pytest.mark.parametrize("failure", [TimeoutError("consumer"), ConnectionResetError("consumer")])
+async def test_what_a_watchs_consumer_raises_is_its_own(failure: Exception) -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse()
+        await answer.prepare(request)
+        await answer.write(b'{"type":"ADDED","object":{"metadata":{"name":"web"}}}\n')
+        return answer
+
+    with pytest.raises(type(failure), match="consumer"):
+        async with serving(handler) as client, client.watch(SERVICES) as events:
+            async for _ in events:
+                raise failure
+
+
+@pytest.mark.parametrize(
+    "ca", [b"no certificate", b"\x30\x82\xff", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"]
+)
+async def test_a_certificate_authority_that_is_none_is_a_wrong_kubeconfig(ca: bytes, tmp_path: Path) -> None:
+    file = tmp_path / "config"
+    document = {
+        "current-context": "here",
+        "contexts": [{"name": "here", "context": {"cluster": "it"}}],
+        "clusters": [
+            {
+                "name": "it",
+                "cluster": {
+                    "server": "https://127.0.0.1:1",
+                    "certificate-authority-data": base64.b64encode(ca).decode(),
+                },
+            }
+        ],
+    }
+    file.write_text(json.dumps(document))
+    async with Client(HttpTransport(read_kubeconfig(file))) as client:
+        with pytest.raises(KubeconfigError, match=f"kubeconfig {file}: no certificates .*put the cluster's CA"):
+            await client.list(SERVICES, view=Service)
