@@ -76,6 +76,16 @@ def split_address(bind: str) -> tuple[str | None, int]:
     return host.strip("[]") or None, int(port)
 
 
+async def _ask(page: Callable[[], Awaitable[Page]]) -> Page:
+    """What the page says. Its own failure is no client's: it goes to the loop's handler, which logs it."""
+    try:
+        return await page()
+    except Exception as err:
+        loop = asyncio.get_running_loop()
+        loop.call_exception_handler({"message": "a page failed", "exception": err})
+        return Page(500, b"internal error\n")
+
+
 async def _respond(request: bytes, pages: Pages) -> bytes:
     method, path, *_ = [*request.split(b"\r\n", 1)[0].decode("latin-1").split(" "), "", ""]
     page = pages.get(path.partition("?")[0]) or pages.get(ANY_PATH)
@@ -84,7 +94,7 @@ async def _respond(request: bytes, pages: Pages) -> bytes:
     elif method not in ("GET", "HEAD"):
         answer = Page(405, b"method not allowed\n")
     else:
-        answer = await page()
+        answer = await _ask(page)
     headers = {
         "Content-Type": answer.content_type,
         "Content-Length": str(len(answer.body)),

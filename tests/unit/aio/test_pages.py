@@ -48,6 +48,21 @@ async def test_one_page_may_stand_for_every_path() -> None:
     assert head.startswith("HTTP/1.1 503 ")
 
 
+@pytest.mark.parametrize("failure", [ConnectionError("upstream"), TimeoutError("disk"), ValueError("defect")])
+async def test_a_page_that_fails_is_an_internal_error_and_logged(
+    failure: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def failing() -> Page:
+        raise failure
+
+    head, body = await ask({"/": failing}, "GET /")
+    assert head.startswith("HTTP/1.1 500 ")
+    assert body == "internal error\n"
+    (record,) = caplog.records
+    assert record.exc_info is not None
+    assert record.exc_info[1] is failure
+
+
 def test_addresses_are_host_and_port() -> None:
     assert split_address("127.0.0.1:80") == ("127.0.0.1", 80)
     assert split_address("[::1]:80") == ("::1", 80)
