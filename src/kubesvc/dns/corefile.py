@@ -6,7 +6,7 @@ other than the file says.
 
 from collections.abc import Callable
 from dataclasses import replace
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 from kubesvc.dns import tuning
@@ -14,8 +14,9 @@ from kubesvc.dns.corefile_forwarding import read_cache, read_forward
 from kubesvc.dns.corefile_lines import CorefileError, Line, parse_lines
 from kubesvc.dns.corefile_reading import Reading, Warn
 from kubesvc.dns.options import DnsOptions, HostsOptions
-from kubesvc.dns.rewrite import KINDS, Rewrite
-from kubesvc.dns.tuning import NO_CACHE, seconds
+from kubesvc.dns.rewrite import KINDS, Rewrite, checked
+from kubesvc.dns.tuning import NO_CACHE, seconds, whole
+from kubesvc.dns.wire import name_from_text
 
 _REVERSE = ("in-addr.arpa", "ip6.arpa")
 __all__ = ["CorefileError", "parse_corefile", "read_corefile"]
@@ -68,7 +69,7 @@ def _zone_and_port(reading: Reading, server: Line, word: str) -> tuple[str, int]
         raise reading.refuse(server, "only plain DNS is served")
     name, _, port = text.rpartition(":") if text.rpartition(":")[2].isdigit() else (text, "", "53")
     try:
-        return tuning.zone(name), int(port)
+        return tuning.zone(name), _port_number(port)
     except ValueError as err:
         raise reading.refuse(server, str(err)) from err
 
@@ -78,7 +79,12 @@ def _read_directive(reading: Reading, line: Line) -> None:
     if reader is None:
         known = ", ".join(sorted(_DIRECTIVES))
         raise reading.refuse(line, f"unknown directive; known ones: {known}")
-    reader(reading, line)
+    try:
+        reader(reading, line)
+    except CorefileError:
+        raise
+    except ValueError as err:
+        raise reading.refuse(line, str(err)) from err
 
 
 # The directives
@@ -92,13 +98,14 @@ def _kubernetes(reading: Reading, line: Line) -> None:
     own = [zone for zone in zones if not _is_reverse(zone)]
     if len(own) != 1 or own[0] in (".", ""):
         raise reading.refuse(line, f"exactly one zone for the cluster is expected, {len(own)} are given")
+    name_from_text(own[0])
     reading.set(domain=own[0])
     for inner in line.block or ():
         match inner.words:
             case ["pods", "disabled" | "insecure" | "verified" as mode]:
                 reading.set(pods=mode)
-            case ["ttl", number] if number.isdigit() and int(number) <= 3600:
-                reading.set(ttl=int(number))
+            case ["ttl", number] if whole(number) <= 3600:
+                reading.set(ttl=whole(number))
             case ["endpoint_pod_names"]:
                 reading.set(endpoint_pod_names=True)
             case ["kubeconfig", file, *_]:
@@ -125,8 +132,8 @@ def _hosts(reading: Reading, line: Line) -> None:
     entries: list[str] = []
     for inner in line.block or ():
         match inner.words:
-            case ["ttl", number] if number.isdigit():
-                options = replace(options, ttl=int(number))
+            case ["ttl", number]:
+                options = replace(options, ttl=whole(number))
             case ["reload", duration]:
                 options = replace(options, reload=_seconds(reading, inner, duration))
             case ["no_reverse"]:
@@ -143,10 +150,11 @@ def _hosts(reading: Reading, line: Line) -> None:
 
 
 def _rewrite(reading: Reading, line: Line) -> None:
-    words = [word for word in line.arguments if word not in ("stop", "continue")]
+    goes_on = line.arguments[:1] == ["continue"]
+    words = line.arguments[1:] if line.arguments[:1] in (["stop"], ["continue"]) else line.arguments
     rules = [inner.words for inner in line.block or ()] or [words]
     for rule in rules:
-        match [word for word in rule if word != "stop"]:
+        match rule:
             case ["name", kind, match, replacement, *answer] if kind in KINDS and answer in ([], ["answer", "auto"]):
                 pass
             case ["name", match, replacement]:
@@ -159,7 +167,9 @@ def _rewrite(reading: Reading, line: Line) -> None:
             match, replacement = (
                 text if kind in ("prefix", "substring") else _dotted(text) for text in (match, replacement)
             )
-        reading.set(rewrites=(*reading.options.rewrites, Rewrite(kind, match.lower(), replacement.lower())))
+        # In a pattern, unlike a name, upper case may mean something else than lower.
+        match = match if kind == "regex" else match.lower()
+        reading.set(rewrites=(*reading.options.rewrites, checked(Rewrite(kind, match, replacement.lower(), goes_on))))
 
 
 def _dotted(text: str) -> str:
@@ -185,6 +195,8 @@ def _prometheus(reading: Reading, line: Line) -> None:
 def _bind(reading: Reading, line: Line) -> None:
     if not line.arguments:
         raise reading.refuse(line, "at least one address is expected")
+    for address in line.arguments:
+        ip_address(address)
     if reading.zone == ".":
         reading.set(bind=",".join(line.arguments))
 
@@ -212,10 +224,13 @@ def _always(reading: Reading, line: Line) -> None:
 def _port(reading: Reading, line: Line, default: int) -> int:
     if not line.arguments:
         return default
-    port = line.arguments[0].rpartition(":")[2]
-    if not port.isdigit() or not 0 < int(port) < 65536:
-        raise reading.refuse(line, f"{line.arguments[0]!r} has no port")
-    return int(port)
+    return _port_number(line.arguments[0].rpartition(":")[2])
+
+
+def _port_number(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 5 and 0 < int(text) < 65536):
+        raise ValueError(f"{text!r} is no port")
+    return int(text)
 
 
 def _seconds(reading: Reading, line: Line, text: str) -> float:

@@ -55,7 +55,7 @@ def read_cache(reading: Reading, line: Line) -> None:
     """`cache [TTL] [ZONES...]` and its block."""
     tuned, zones = CACHE_DEFAULTS, line.arguments
     if zones and zones[0].isdigit():
-        tuned, zones = replace(tuned, ttl=int(zones[0])), zones[1:]
+        tuned, zones = replace(tuned, ttl=tuning.whole(zones[0])), zones[1:]
         if not tuned.ttl:
             raise reading.refuse(line, "the longest time cannot be 0")
     if zones:

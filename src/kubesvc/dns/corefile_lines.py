@@ -35,7 +35,7 @@ def parse_lines(text: str, *, file: str, directory: Path | None = None, depth: i
         for number, line in enumerate(text.splitlines(), 1)
         if (words := _words(line.partition("#")[0] if not line.strip().startswith('"') else line))
     ]
-    tree, rest = _block(iter(lines), file, directory, depth=depth)
+    tree, rest = _block(iter(lines), file, directory, depth=depth, level=0)
     if rest is not None:
         raise CorefileError(f"{file}:{rest}: }}: closes nothing")
     return tree
@@ -46,7 +46,7 @@ def _words(line: str) -> list[str]:
 
 
 def _block(
-    lines: Iterator[tuple[int, list[str]]], file: str, directory: Path | None, *, depth: int
+    lines: Iterator[tuple[int, list[str]]], file: str, directory: Path | None, *, depth: int, level: int
 ) -> tuple[list[Line], int | None]:
     """The lines up to the closing brace, and the number of the line it stands on."""
     found: list[Line] = []
@@ -60,7 +60,9 @@ def _block(
         elif words[-1] == "{":
             if len(words) == 1:
                 raise CorefileError(f"{file}:{number}: {{: opens a block of nothing")
-            inner, end = _block(lines, file, directory, depth=depth)
+            if level == _DEEPEST:
+                raise CorefileError(f"{file}:{number}: {words[0]}: {_DEEPEST} blocks within one another")
+            inner, end = _block(lines, file, directory, depth=depth, level=level + 1)
             if end is None:
                 raise CorefileError(f"{file}:{number}: {words[0]}: its block is not closed")
             found.append(Line(file, number, words[:-1], inner))

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import NamedTuple
 
+from kubesvc.dns.answering import make_responder
 from kubesvc.dns.corefile import CorefileError, read_corefile
 from kubesvc.dns.kubedns import ConfigError, read_config_dir
 from kubesvc.dns.options import DnsOptions
@@ -123,6 +124,7 @@ def read(base: DnsOptions) -> Configuration:
     if base.config_dir is not None:
         options = read_config_dir(base.config_dir, replace(options, reload=options.reload or _CONFIG_DIR_SECONDS))
     routes_of(options)
+    make_responder(options, serial=0)
     return Configuration(options, digest, remarks)
 
 

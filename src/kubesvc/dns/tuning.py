@@ -12,6 +12,9 @@ from kubesvc.dns.wire import Rcode, name_from_text
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _LONGEST_FAILURE = 300.0
+_LONGEST = 10 * 365 * 86400.0
+# As many seconds as a TTL can say (RFC 2181, section 8).
+_MOST = 2**31 - 1
 _ROOT = (".",)
 POLICIES = ("random", "round_robin", "sequential")
 
@@ -74,7 +77,18 @@ def seconds(text: str) -> float:
         rest = rest[len(number) + len(unit) :]
     if not text:
         raise ValueError("a duration, such as 5s, is expected")
+    if total > _LONGEST:
+        raise ValueError(f"{text[:20]!r} is longer than ten years")
     return total
+
+
+def whole(text: str) -> int:
+    """A number from 0 to what a TTL can say. Raises ValueError."""
+    if not (text.isascii() and text.isdigit()):
+        raise ValueError(f"{text!r} is no number")
+    if len(text) > len(str(_MOST)) or int(text) > _MOST:
+        raise ValueError(f"{text[:20]} is more than {_MOST}")
+    return int(text)
 
 
 def tune_cache(tuning: CacheTuning, words: Sequence[str]) -> CacheTuning:
@@ -82,14 +96,14 @@ def tune_cache(tuning: CacheTuning, words: Sequence[str]) -> CacheTuning:
     match words:
         case ["success", size, *times] if len(times) <= 2:
             ttl, least = _times(times, tuning.ttl, tuning.least)
-            return replace(tuning, size=_number(size), ttl=ttl or tuning.ttl, least=least)
+            return replace(tuning, size=whole(size), ttl=ttl or tuning.ttl, least=least)
         case ["denial", size, *times] if len(times) <= 2:
             ttl, least = _times(times, tuning.denial_ttl, tuning.denial_least)
-            return replace(tuning, denial_size=_number(size), denial_ttl=ttl, denial_least=least)
+            return replace(tuning, denial_size=whole(size), denial_ttl=ttl, denial_least=least)
         case ["prefetch", amount, *rest] if len(rest) <= 2:
             gap = seconds(rest[0]) if rest else tuning.gap
             share = _share(rest[1]) if rest[1:] else tuning.prefetch_share
-            return replace(tuning, popular=_number(amount), gap=gap, prefetch_share=share)
+            return replace(tuning, popular=whole(amount), gap=gap, prefetch_share=share)
         case ["serve_stale", *rest] if rest[1:] in ([], ["immediate"], ["verify"]):
             time = seconds(rest[0]) if rest else CACHE_DEFAULTS.stale
             return replace(tuning, stale=time, stale_at_once=rest[1:] != ["verify"])
@@ -112,11 +126,11 @@ def tune_forward(tuning: ForwardTuning, words: Sequence[str]) -> ForwardTuning:
         case ["policy", policy] if policy in POLICIES:
             return replace(tuning, policy=policy)
         case ["max_concurrent", number]:
-            return replace(tuning, max_concurrent=_number(number))
+            return replace(tuning, max_concurrent=whole(number))
         case ["max_fails", number]:
-            return replace(tuning, max_fails=_number(number))
+            return replace(tuning, max_fails=whole(number))
         case ["max_connect_attempts", number]:
-            return replace(tuning, tries=_number(number) or FORWARD_DEFAULTS.tries)
+            return replace(tuning, tries=whole(number) or FORWARD_DEFAULTS.tries)
         case ["health_check", time, *rest]:
             return _tune_probe(replace(tuning, probe=seconds(time) or tuning.probe), rest)
         case ["except", name, *more]:
@@ -137,7 +151,7 @@ def _tune_transport(tuning: ForwardTuning, words: Sequence[str]) -> ForwardTunin
         case ["expire", time]:
             return replace(tuning, expire=seconds(time))
         case ["max_idle_conns", number]:
-            return replace(tuning, max_idle=_number(number))
+            return replace(tuning, max_idle=whole(number))
     raise ValueError(f"{' '.join(words)!r} in a forward block is not understood")
 
 
@@ -154,9 +168,9 @@ def _tune_probe(tuning: ForwardTuning, words: Sequence[str]) -> ForwardTuning:
 
 def _times(texts: Sequence[str], most: int | None, least: int) -> tuple[int | None, int]:
     """The longest and the shortest time, where they are given."""
-    if texts and not _number(texts[0]):
+    if texts and not whole(texts[0]):
         raise ValueError("the longest time cannot be 0")
-    return _number(texts[0]) if texts else most, _number(texts[1]) if texts[1:] else least
+    return whole(texts[0]) if texts else most, whole(texts[1]) if texts[1:] else least
 
 
 def _share(text: str) -> float:
@@ -170,12 +184,6 @@ def _rcode(text: str) -> int:
     if text.upper() not in Rcode.__members__ or text.upper() == "NOERROR":
         raise ValueError(f"{text!r} is no response code to turn away from")
     return int(Rcode[text.upper()])
-
-
-def _number(text: str) -> int:
-    if not text.isdigit():
-        raise ValueError(f"{text!r} is no number")
-    return int(text)
 
 
 def _zones(texts: Sequence[str]) -> tuple[str, ...]:

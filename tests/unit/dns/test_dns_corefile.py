@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from kubesvc.dns import wire
 from kubesvc.dns.corefile import CorefileError, parse_corefile, read_corefile
 from kubesvc.dns.options import DnsOptions, HostsOptions
-from kubesvc.dns.rewrite import Rewrite
+from kubesvc.dns.rewrite import Rewrite, rewritten
 from kubesvc.dns.tuning import NO_CACHE, CacheTuning, ForwardTuning
 from kubesvc.dns.wire import Rcode
 
@@ -130,6 +131,37 @@ def test_rewrites_of_names() -> None:
         Rewrite("suffix", ".a.example.", ".b.example."),
         Rewrite("regex", "(.*)\\.x\\.example", "{1}.default.svc.cluster.local"),
     )
+
+
+def test_patterns_keep_their_case_and_rules_can_go_on() -> None:
+    options = parse(
+        ".:53 {\n rewrite continue name regex ^(\\S+)\\.Old\\.example\\.$ {1}.mid.example\n"
+        " rewrite name suffix .mid.example .new.example\n}\n"
+    )
+    assert wire.name_to_text(rewritten(options.rewrites, wire.name_from_text("a.old.example"))) == "a.new.example."
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (".:99999 {\n errors\n}", "1: .:99999: '99999' is no port"),
+        (".:0 {\n errors\n}", "1: .:0: '0' is no port"),
+        (".:53 {\n kubernetes a..b\n}", "2: kubernetes: b'a..b': a label has 1 to 63 bytes"),
+        (".:53 {\n kubernetes a {\n  ttl ²\n }\n}", "2: kubernetes: '²' is no number"),
+        (".:53 {\n hosts {\n  ttl 99999999999\n }\n}", "2: hosts: 99999999999 is more than 2147483647"),
+        (".:53 {\n forward . 10.0.0.1 {\n  max_concurrent " + 23 * "9" + "\n }\n}", "is more than 2147483647"),
+        (".:53 {\n cache " + 23 * "9" + "\n}", "is more than 2147483647"),
+        (".:53 {\n health {\n  lameduck " + 30 * "9" + "s\n }\n}", "is longer than ten years"),
+        (".:53 {\n bind eth0\n}", "2: bind: 'eth0' does not appear to be an IPv4 or IPv6 address"),
+        (".:53 {\n rewrite name regex (a b\n}", "2: rewrite: '(a' is no pattern"),
+        (".:53 {\n rewrite name regex (a) {2}.b\n}", "2: rewrite: '{2}.b' asks for more groups than '(a)' has"),
+        (2000 * "a {\n", "9: a: 8 blocks within one another"),
+    ],
+)
+def test_values_that_nothing_could_be_done_with_are_refused_where_they_stand(text: str, message: str) -> None:
+    with pytest.raises(CorefileError) as refused:
+        parse(text)
+    assert message in str(refused.value)
 
 
 def test_comments_ports_and_addresses() -> None:
@@ -277,7 +309,7 @@ def test_what_an_import_says_wrong_is_named_by_its_own_file(tmp_path: Path) -> N
         (".:53 {\n cache {\n  serve_stale long\n }\n}\n", "Corefile:3: serve_stale: 'long' is no duration"),
         (".:53 {\n health {\n  lameduck five\n }\n}\n", "Corefile:3: lameduck: 'five' is no duration"),
         (".:53 {\n rewrite type A AAAA\n}\n", "Corefile:2: rewrite: 'type A AAAA': only names"),
-        (".:53 {\n prometheus here\n}\n", "Corefile:2: prometheus: 'here' has no port"),
+        (".:53 {\n prometheus here\n}\n", "Corefile:2: prometheus: 'here' is no port"),
         (".:53 {\n errors\n", "Corefile:1: .:53: its block is not closed"),
         (".:53 {\n}\n}\n", "Corefile:3: }: closes nothing"),
         ("errors\n", "Corefile:1: errors: a server block"),
