@@ -69,7 +69,11 @@ def _open_in(netns: int | None) -> socket.socket:
     kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC
     with nullcontext() if netns is None else libc.visiting_netns(netns):
         opened = socket.socket(socket.AF_NETLINK, kind, socket.NETLINK_ROUTE)
-    opened.bind((0, 0))
+    try:
+        opened.bind((0, 0))
+    except OSError:
+        opened.close()
+        raise
     return opened
 
 

@@ -49,6 +49,14 @@ class NfnetlinkSocket:
 
     def __init__(self, *, groups: int = 0) -> None:
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_NETFILTER)
+        try:
+            self._prepare(groups)
+        except OSError:
+            self._socket.close()
+            raise
+        self._sequence = 0
+
+    def _prepare(self, groups: int) -> None:
         self._socket.bind((0, groups))
         self._socket.setsockopt(_SOL_NETLINK, _NETLINK_CAP_ACK, 1)
         for force, plain, size in (
@@ -59,7 +67,6 @@ class NfnetlinkSocket:
                 self._socket.setsockopt(socket.SOL_SOCKET, force, size)
             except PermissionError:
                 self._socket.setsockopt(socket.SOL_SOCKET, plain, size)
-        self._sequence = 0
 
     def __enter__(self) -> Self:
         return self
