@@ -40,9 +40,8 @@ class Connections:
                 return await self._ask_on(connection, upstream, query, read)
             except (OSError, EOFError, BadMessage):
                 continue
-        return await self._ask_on(
-            _Connection(*await asyncio.open_connection(*upstream)), upstream, query, read
-        )  # fmt: skip
+        made = _Connection(*await asyncio.open_connection(*upstream))
+        return await self._ask_on(made, upstream, query, read)
 
     def purge(self) -> None:
         """Close those whose time is up."""

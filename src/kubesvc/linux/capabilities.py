@@ -13,7 +13,6 @@ NAMES = (
     "MAC_OVERRIDE", "MAC_ADMIN", "SYSLOG", "WAKE_ALARM", "BLOCK_SUSPEND", "AUDIT_READ", "PERFMON", "BPF",
     "CHECKPOINT_RESTORE",
 )  # fmt: skip
-NUMBERS = {name: number for number, name in enumerate(NAMES)}
 
 _PR_CAPBSET_READ = 23
 _PR_CAPBSET_DROP = 24

@@ -7,7 +7,6 @@ object. The structures are in `netlink_values`, the wire format in `netlink_wire
 import contextlib
 import socket
 from collections.abc import Iterable
-from typing import Literal
 
 from kubesvc.linux import netlink_values as nl
 from kubesvc.linux import netlink_wire as wire
@@ -160,24 +159,6 @@ class RouteSocket(NetlinkSocket):
 
     # Rules and neighbours
 
-    def rule_add(
-        self,
-        *,
-        priority: int,
-        iif: str = "",
-        to: str = "",
-        table: int = 0,
-        action: Literal["table", "blackhole", "unreachable", "prohibit"] = "table",
-    ) -> None:
-        """Add an IPv4 policy-routing rule; one that exists already is fine."""
-        with contextlib.suppress(Exists):
-            self._rule(nl.RTM_NEWRULE, wire.NLM_F_CREATE | wire.NLM_F_EXCL, priority, iif, to, table, action)
-
-    def rule_delete(self, *, priority: int, iif: str = "", to: str = "", table: int = 0) -> None:
-        """Remove the first rule that fits what is given. Idempotent."""
-        with contextlib.suppress(Missing):
-            self._rule(nl.RTM_DELRULE, 0, priority, iif, to, table, None)
-
     def rules(self) -> list[Rule]:
         """The IPv4 policy-routing rules in order."""
         head = nl.RTMSG.pack(socket.AF_INET, 0, 0, 0, 0, 0, 0, 0, 0)
@@ -203,20 +184,6 @@ class RouteSocket(NetlinkSocket):
         body = nl.IFADDR.pack(family, prefix, options, 0, self._index(link))
         body += wire.pack_attributes([(nl.IFA_LOCAL, packed), (nl.IFA_ADDRESS, packed)])
         self.request(kind, flags, body, f"address {address} of {link}")
-
-    def _rule(self, kind: int, flags: int, priority: int, iif: str, to: str, table: int, action: str | None) -> None:
-        attributes: list[tuple[int, wire.Payload]] = [(nl.FRA_PRIORITY, priority)]
-        if iif:
-            attributes.append((nl.FRA_IIFNAME, iif))
-        prefix = 0
-        if to:
-            _, packed, prefix = nl.parse_prefix(to)
-            attributes.append((nl.FRA_DST, packed))
-        if table:
-            attributes.append((nl.FRA_TABLE, table))
-        verdict = 1 if action == "table" else nl.ROUTE_KINDS[action] if action else 0
-        head = nl.RTMSG.pack(socket.AF_INET, prefix, 0, 0, min(table, 255), 0, 0, verdict, 0)
-        self.request(kind, flags, head + wire.pack_attributes(attributes), f"rule {priority}")
 
     def _route_way(
         self, via: str | None, dev: str | None, metric: int | None, src: str | None

@@ -16,7 +16,6 @@ from kubesvc.proxy.trace import Hook, Note, Packet, Stack, Verdict, in_range
 
 _BLOCK = re.compile(r"^  (chain|set|map) (\S+) \{\n(.*?)^  \}", re.MULTILINE | re.DOTALL)
 _NUMBERS = {"tcp": 6, "udp": 17, "sctp": 132}
-_END = {"drop": Verdict.DROP, "accept": Verdict.ACCEPT}
 
 Item = int | str
 
