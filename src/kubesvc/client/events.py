@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from kubesvc.aio.clock import Clock, SystemClock
+from kubesvc.aio.shares import Shares
 from kubesvc.api.resources import EVENTS
 from kubesvc.api.status import ApiError, NotFound
 from kubesvc.api.times import time_text
@@ -42,12 +43,13 @@ class EventRecorder:
         self._known: OrderedDict[_Fingerprint, tuple[str, str, int]] = OrderedDict()
         self._serial = 0
         self._dropping = False
-        self._shares: OrderedDict[tuple[str, str, str], tuple[float, float]] = OrderedDict()
+        self._shares = Shares[tuple[str, str, str]](BURST, REFILL_SECONDS, most_keys=_REMEMBERED_AT_MOST)
 
     def event(self, about: Mapping[str, Any] | ObjectReference, type_: EventType, reason: str, message: str) -> None:
         """Report on `about`: an object's document (kind, apiVersion, metadata) or a reference to it."""
         reference = reference_to(about)
-        if not self._has_share(reference):
+        key = (reference.get("kind", ""), reference.get("namespace", ""), reference.get("name", ""))
+        if not self._shares.take(key, self._clock.monotonic()):
             _log.debug("event dropped, the object has had too many", reason=reason, message=message)
             return
         try:
@@ -57,17 +59,6 @@ class EventRecorder:
             if not self._dropping:
                 _log.warning("events dropped, the API does not take them fast enough", reason=reason, message=message)
             self._dropping = True
-
-    def _has_share(self, reference: dict[str, Any]) -> bool:
-        """Take one event off what its object may still have; False if that is nothing."""
-        key = (reference.get("kind", ""), reference.get("namespace", ""), reference.get("name", ""))
-        now = self._clock.monotonic()
-        left, since = self._shares.pop(key, (float(BURST), now))
-        left = min(left + (now - since) / REFILL_SECONDS, float(BURST))
-        self._shares[key] = (left - 1 if left >= 1 else left, now)
-        if len(self._shares) > _REMEMBERED_AT_MOST:
-            self._shares.popitem(last=False)
-        return left >= 1
 
     async def run(self) -> None:
         """Write queued events until cancelled; one that is refused is logged and given up."""

@@ -13,10 +13,12 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from kubesvc.aio.clock import Clock
+from kubesvc.aio.shares import Shares
 from kubesvc.api import views
 from kubesvc.api.resources import Key
 from kubesvc.api.times import parse_time
 from kubesvc.client import Informer
+from kubesvc.client.events import BURST, REFILL_SECONDS
 from kubesvc.observe import log
 from kubesvc.proxy.backend import BackendError
 from kubesvc.proxy.family import FamilyProxy
@@ -61,6 +63,7 @@ class Proxier:
         self._complain = complain or (lambda _: None)
         self._on_node = on_node or (lambda _: None)
         self._complaints: dict[tuple[str, Key], set[Complaint]] = {}
+        self._log_shares = Shares[tuple[str, str, str]](BURST, REFILL_SECONDS)
         self._triggers: deque[tuple[str, float]] = deque(maxlen=TRIGGERS_AT_MOST)
         self._waiting = {"services": 0, "endpoints": 0}
         self._syncing = False
@@ -252,7 +255,8 @@ class Proxier:
         if not complaints and not known:
             return
         for complaint in complaints - known:
-            _log.warning("left out", kind=kind, object=key, reason=complaint.reason, message=complaint.message)
+            if self._may_log(complaint):
+                _log.warning("left out", kind=kind, object=key, reason=complaint.reason, message=complaint.message)
             self._complain(complaint)
         if complaints:
             self._complaints[kind, key] = complaints
@@ -263,5 +267,11 @@ class Proxier:
         self._report(kind, key, set(complaints))
 
     def _complain_refused(self, name: ServicePortName, reason: str) -> None:
-        _log.error("service port refused by the kernel", port=name, reason=reason)
-        self._complain(Complaint("Service", name.namespace, name.service, "FailedToSyncRules", f"{name}: {reason}"))
+        complaint = Complaint("Service", name.namespace, name.service, "FailedToSyncRules", f"{name}: {reason}")
+        if self._may_log(complaint):
+            _log.error("service port refused by the kernel", port=name, reason=reason)
+        self._complain(complaint)
+
+    def _may_log(self, complaint: Complaint) -> bool:
+        """An object that flaps is logged as rarely as it has Events."""
+        return self._log_shares.take((complaint.kind, complaint.namespace, complaint.name), self._clock.monotonic())
