@@ -16,10 +16,12 @@ import msgspec
 
 from kubesvc.aio.backoff import backoff
 from kubesvc.aio.clock import Clock, SystemClock
+from kubesvc.aio.shares import Shares
 from kubesvc.api.resources import Key, Resource
 from kubesvc.api.status import ApiError, BadRequest, Expired, Invalid
 from kubesvc.api.views import Partial
 from kubesvc.client.errors import ConnectionFailed
+from kubesvc.client.events import BURST, REFILL_SECONDS
 from kubesvc.client.rest import UNREADABLE, Client, WatchEvent, selector_query
 from kubesvc.observe import log
 
@@ -98,6 +100,7 @@ class Informer(Generic[T]):
         self._objects: dict[Key, T] = {}
         self._handlers: list[Handler[T]] = []
         self._watch_list = True
+        self._log_shares = Shares[Key | None](BURST, REFILL_SECONDS)
 
     @property
     def objects(self) -> Mapping[Key, T]:
@@ -263,7 +266,8 @@ class Informer(Generic[T]):
             key = _key(meta) if meta.name else None
         except UNREADABLE:
             key = None
-        _log.warning("object skipped", resource=self.resource.plural, object=key or "?", reason=reason)
+        if self._log_shares.take(key, self._clock.monotonic()):
+            _log.warning("object skipped", resource=self.resource.plural, object=key or "?", reason=reason)
         if self._on_bad_object is not None:
             self._on_bad_object(key, reason)
         return key

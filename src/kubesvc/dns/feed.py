@@ -8,7 +8,9 @@ from time import monotonic
 from typing import Any, TypedDict, TypeVar
 
 from kubesvc.aio.clock import Clock
+from kubesvc.aio.shares import Shares
 from kubesvc.api.resources import ENDPOINTSLICES, NAMESPACES, PODS, SERVICES, Key
+from kubesvc.client.events import BURST, REFILL_SECONDS
 from kubesvc.client.informer import Informer, OnBadObject
 from kubesvc.client.rest import Client
 from kubesvc.dns import objects, parse, rows
@@ -41,6 +43,7 @@ class Feed:
         self._take = take
         self._options = options
         self.bad_objects = 0
+        self._log_shares = Shares[Key | None](BURST, REFILL_SECONDS)
         self.programming = Programming()
         # What changed slices say, between being read and being handed on.
         self._triggered: dict[Key, str] = {}
@@ -176,7 +179,8 @@ class Feed:
 
     def _on_bad(self, key: Key | None, reason: str) -> None:
         self.bad_objects += 1
-        _log.warning("object cannot be named", object=key or "?", reason=reason)
+        if self._log_shares.take(key, monotonic()):
+            _log.warning("object cannot be named", object=key or "?", reason=reason)
 
 
 def _key(obj: objects.Service | objects.EndpointSlice | objects.Pod) -> Key:
