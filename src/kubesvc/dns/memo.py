@@ -2,6 +2,7 @@
 
 Bounded on two shelves, so that a flood of names that do not exist can neither grow the memory nor
 push out the names that do. When a shelf is full its oldest few go; that costs them one encoding.
+Full is also a matter of bytes: one large answer can be asked for in tens of thousands of ways.
 """
 
 from collections.abc import Hashable, Iterator
@@ -13,6 +14,9 @@ from kubesvc.dns.tally import Tally
 
 MAX_KNOWN = 65_536
 MAX_DENIED = 8_192
+MAX_ROOM = 32 << 20
+# Key, header, entry, and their places in the dicts, in bytes.
+_OVERHEAD = 300
 # Few at a time: no query has to wait for a big clearing-out.
 _BATCH = 64
 # Denials under one object beyond this many are worked out each time.
@@ -27,21 +31,26 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     bodies: Iterator[bytes]
     tally: Tally
     depends: tuple[Hashable, ...]
+    room: int  # bytes that `bodies` takes
 
 
 class Memo:
     """Replies by key on the shelves `known` and `denied`, and keys by what they depend on."""
 
-    def __init__(self, *, max_known: int = MAX_KNOWN, max_denied: int = MAX_DENIED) -> None:
+    def __init__(self, *, max_known: int = MAX_KNOWN, max_denied: int = MAX_DENIED, max_room: int = MAX_ROOM) -> None:
         self.known: dict[bytes, Entry] = {}
         self.denied: dict[bytes, Entry] = {}
         # One key alone, as often, stands without a list around it: there are many.
         self._keys: dict[Hashable, bytes | list[bytes]] = {}
         self._max_known = max_known
         self._max_denied = max_denied
+        self._max_room = max_room
+        self.room = 0  # bytes that all entries take, about
 
     def keep(self, key: bytes, entry: Entry) -> None:
         """Remember a reply with records; one that rests on nothing is valid for ever."""
+        if self.room >= self._max_room:
+            self._make_room(self.known)
         self._put(self.known, self._max_known, key, entry)
 
     def keep_denial(self, key: bytes, entry: Entry) -> None:
@@ -65,12 +74,13 @@ class Memo:
         self.known.clear()
         self.denied.clear()
         self._keys.clear()
+        self.room = 0
 
     def _put(self, shelf: dict[bytes, Entry], limit: int, key: bytes, entry: Entry) -> None:
         if len(shelf) >= limit:
-            for old in list(islice(shelf, _BATCH)):
-                self._unlink(old, shelf.pop(old))
+            self._make_room(shelf)
         shelf[key] = entry
+        self.room += _OVERHEAD + entry.room
         for dependency in entry.depends:
             held = self._keys.get(dependency)
             if held is None:
@@ -80,11 +90,16 @@ class Memo:
             else:
                 held.append(key)
 
+    def _make_room(self, shelf: dict[bytes, Entry]) -> None:
+        for old in list(islice(shelf, _BATCH)):
+            self._unlink(old, shelf.pop(old))
+
     def _count(self, dependency: Hashable) -> int:
         held = self._keys.get(dependency, ())
         return 1 if isinstance(held, bytes) else len(held)
 
     def _unlink(self, key: bytes, entry: Entry) -> None:
+        self.room -= _OVERHEAD + entry.room
         for dependency in entry.depends:
             held = self._keys.get(dependency)
             if isinstance(held, list) and key in held:

@@ -14,17 +14,22 @@ from kubesvc.dns.query import Query
 from kubesvc.dns.records import Record
 
 _FEW = 6
+# What a generator takes, and a number in a list that it holds, in bytes.
+_FRAME = 500
+_PER_START = 40
 
 
 class Reply(NamedTuple):
     """A reply but for its ID and question: `head`, the question, then the next of `bodies`.
 
-    `size` is the whole message's; `cut` says that something had to be left out.
+    `size` is the whole message's; `room` is what the bodies take for as long as they are kept, in
+    bytes; `cut` says that something had to be left out.
     """
 
     head: bytes
     bodies: Iterator[bytes]
     size: int
+    room: int
     cut: bool = False
 
     def to(self, query: Query) -> bytes:
@@ -70,7 +75,7 @@ def compose(
     )
     rest = b"".join((*encoded_authority, *encoded_additional, option))
     size = wire.HEADER_SIZE + len(query.question) + _size(fixed) + _size(turning) + len(rest)
-    return Reply(head, _bodies(b"".join(fixed), turning, rest), size, cut)
+    return Reply(head, _bodies(b"".join(fixed), turning, rest), size, _room(size, len(turning)), cut)
 
 
 def _encode_answers(
@@ -101,11 +106,17 @@ def _bodies(fixed: bytes, turning: list[bytes], rest: bytes) -> Iterator[bytes]:
     return cycle(list(islice(turns, len(turning)))) if len(turning) <= _FEW else turns
 
 
+def _room(size: int, turning: int) -> int:
+    """About what the turns of `turning` records in `size` bytes take."""
+    return size * max(turning, 1) if turning <= _FEW else _FRAME + 3 * size + _PER_START * turning
+
+
 def _turns(fixed: bytes, turning: list[bytes], rest: bytes) -> Iterator[bytes]:
     """Endlessly: the set beginning with its first record, its second, and so on."""
     size = _size(turning)
     twice = b"".join(turning) * 2
     starts = [0, *accumulate(map(len, turning[:-1]))]
+    del turning
     while True:
         for start in starts:
             yield fixed + twice[start : start + size] + rest

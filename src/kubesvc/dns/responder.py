@@ -205,7 +205,8 @@ class Responder:
         tally = self.tallies.of(finding.zone, query.qtype, rcode)
         tally.counts[way] += 1
         if not reply.cut and _is_keyed_by(query, message, reply.size):
-            entry = Entry(reply.head, wire.HEADER_SIZE + len(query.question), reply.bodies, tally, finding.depends)
+            end = wire.HEADER_SIZE + len(query.question)
+            entry = Entry(reply.head, end, reply.bodies, tally, finding.depends, reply.room)
             keep = self._memo.keep_denial if rcode == Rcode.NXDOMAIN else self._memo.keep
             keep(message[2:].lower(), entry)
         return reply.to(query)
@@ -223,7 +224,7 @@ class Responder:
         bodies, size = finished
         flags = query.echoed_flags | wire.FLAG_AA | self._available | rcode
         head = wire.header_bytes(flags, authorities=1, additionals=int(bool(option)))
-        return Reply(head, bodies, wire.HEADER_SIZE + len(query.question) + size)
+        return Reply(head, bodies, wire.HEADER_SIZE + len(query.question) + size, room=0)
 
     @property
     def _available(self) -> int:

@@ -1,6 +1,7 @@
 """100,000 names that do not exist: bounded memory, and the names that do keep their answers."""
 
 import random
+import struct
 import tracemalloc
 from collections.abc import Callable
 from typing import Any
@@ -8,7 +9,10 @@ from typing import Any
 import dns.message
 
 from kubesvc.dns import wire
-from kubesvc.dns.memo import MAX_DENIED
+from kubesvc.dns.memo import MAX_DENIED, MAX_ROOM
+from kubesvc.dns.responder import Responder
+from kubesvc.dns.rows import ServiceRow, SliceRow
+from kubesvc.dns.view import View
 from kubesvc.dns.wire import Type
 from kubesvc.testing.builders import namespace, service
 
@@ -67,3 +71,24 @@ def test_a_flood_of_random_names_is_bounded_and_costs_no_other_name_its_answer(
     assert len(server.responder.tallies.all()) == tallies
     assert known <= set(memo.known)
     assert [server.raw(query) for query in wanted] == expected
+
+
+def test_one_large_answer_asked_for_in_very_many_ways_takes_bounded_memory() -> None:
+    responder = Responder(View())
+    responder.synced = True
+    responder.apply(ServiceRow("default", "web", headless=True))
+    responder.apply(SliceRow("default", "web", "web-1", tuple(bytes((10, 0, 0, n)) for n in range(60))))
+    question = wire.name_from_text("web.default.svc.cluster.local") + wire.pack16(Type.A, wire.IN)
+    tracemalloc.start()
+    for payload in range(wire.UDP_EDNS_LIMIT, wire.UDP_EDNS_LIMIT + 20_000):
+        header = struct.pack("!HHHHHH", 1, 0, 1, 0, 0, 1)
+        reply = responder.answer(header + question + wire.opt_record(payload=payload))
+        assert isinstance(reply, bytes)
+    grown, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    memo = responder._memo
+    assert 0 < len(memo.known) < 20_000
+    assert MAX_ROOM // 2 < memo.room < MAX_ROOM + 16_384
+    assert grown < MAX_ROOM * 5 // 4
+    responder.apply(ServiceRow("default", "web"))
+    assert (memo.room, len(memo.known), len(memo._keys)) == (0, 0, 0)
