@@ -15,7 +15,8 @@ from kubesvc.observe import log
 _log = log("dns.server")
 # Datagrams answered before the loop turns to anything else: about half a millisecond.
 _BATCH = 64
-_BIGGEST_QUERY = 4096
+# In bytes; a question with every option there is takes a tenth of it.
+BIGGEST_QUERY = 4096
 _RECEIVE_BUFFER = 4 << 20
 
 _Peer = tuple[Any, ...]
@@ -57,7 +58,7 @@ class UdpServer:
         way, before = self._way, perf_counter()
         for _ in range(_BATCH):
             try:
-                message, peer = receive(_BIGGEST_QUERY)
+                message, peer = receive(BIGGEST_QUERY)
             except OSError:
                 # Nothing is left, or the kernel reports an earlier reply as undeliverable.
                 return

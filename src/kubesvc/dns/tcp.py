@@ -7,13 +7,15 @@ from time import perf_counter
 from kubesvc.dns import wire
 from kubesvc.dns.meter import Meter
 from kubesvc.dns.responder import Responder
-from kubesvc.dns.server import Forwarder, Note
+from kubesvc.dns.server import BIGGEST_QUERY, Forwarder, Note
 from kubesvc.dns.tally import Way
 from kubesvc.observe import log
 
 _log = log("dns.tcp")
 IDLE_SECONDS = 10.0
 MAX_CONNECTIONS = 2000
+# Clients that do not read their answers: each may keep us half a megabyte.
+MAX_STALLED = 32
 # A client that asks and does not read is not asked what else it wants.
 _WRITE_HIGH_WATER = 256 << 10
 _MAX_UNANSWERED = 256
@@ -32,6 +34,7 @@ class TcpServer:
         note: Note | None = None,
         idle_seconds: float = IDLE_SECONDS,
         max_connections: int = MAX_CONNECTIONS,
+        max_stalled: int = MAX_STALLED,
     ) -> None:
         self.responder = responder
         self.meter = meter
@@ -39,7 +42,9 @@ class TcpServer:
         self.note = note
         self._idle_seconds = idle_seconds
         self._max_connections = max_connections
+        self._max_stalled = max_stalled
         self.connections: dict[Connection, None] = {}
+        self._stalled: dict[Connection, None] = {}
 
     def admit(self, connection: "Connection") -> None:
         """Take a new connection in; when there are too many, the longest idle one has to go."""
@@ -51,6 +56,21 @@ class TcpServer:
         """Move a connection that asked something behind those that did not."""
         self.connections.pop(connection, None)
         self.connections[connection] = None
+
+    def stall(self, connection: "Connection") -> None:
+        """A client does not take its answers; when there are too many such, the first of them has to go."""
+        self._stalled[connection] = None
+        if len(self._stalled) > self._max_stalled:
+            next(iter(self._stalled)).abort()
+
+    def unstall(self, connection: "Connection") -> None:
+        """It takes them again."""
+        self._stalled.pop(connection, None)
+
+    def forget(self, connection: "Connection") -> None:
+        """A connection is gone."""
+        self.connections.pop(connection, None)
+        self._stalled.pop(connection, None)
 
     async def watch_idle(self) -> None:
         """Close connections that have not completed a question for `idle_seconds`; never returns."""
@@ -89,7 +109,7 @@ class Connection(asyncio.Protocol):
         self._server.admit(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._server.connections.pop(self, None)
+        self._server.forget(self)
         self._transport = None
 
     def data_received(self, data: bytes) -> None:
@@ -102,15 +122,17 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._writable = False
+        self._server.stall(self)
         self._pace()
 
     def resume_writing(self) -> None:
         self._writable = True
+        self._server.unstall(self)
         self._answer_buffered()
         self._pace()
 
     def abort(self) -> None:
-        self._server.connections.pop(self, None)
+        self._server.forget(self)
         if self._transport is not None:
             self._transport.abort()
             self._transport = None
@@ -134,8 +156,8 @@ class Connection(asyncio.Protocol):
         buffer, replies, ready = self._buffer, [], 0
         while ready < _PORTION and self._unanswered < _MAX_UNANSWERED and len(buffer) - at >= 2:
             size = buffer[at] << 8 | buffer[at + 1]
-            if size < wire.HEADER_SIZE:
-                # No question is this short, and what follows cannot be told from it.
+            if not wire.HEADER_SIZE <= size <= BIGGEST_QUERY:
+                # No question is this short, and what follows cannot be told from it; nor is one this long.
                 self.abort()
                 return at
             if len(buffer) - at - 2 < size:

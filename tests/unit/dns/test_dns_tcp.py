@@ -98,6 +98,37 @@ async def test_a_length_too_short_for_any_question_ends_the_connection(server: A
         await client.close()
 
 
+async def test_a_length_too_great_for_any_question_ends_the_connection(server: Any) -> None:
+    async with listening(server) as (_, port):
+        client = await Client.connect(port)
+        client.writer.write(b"\xff\xff")
+        assert await client.is_closed_by_the_server()
+        await client.close()
+
+
+async def test_of_the_clients_that_do_not_read_only_a_few_are_kept(server: Any) -> None:
+    addresses = [f"10.1.{n // 250}.{n % 250 + 1}" for n in range(3000)]
+    server.put(service("many", cluster_ip="None"), endpoint_slice("many", *addresses))
+    query = dns.message.make_query("many.default.svc.cluster.local", "A").to_wire()
+    async with listening(server, max_stalled=2) as (tcp, port):
+        clients: list[Client] = []
+        stalled: list[Connection] = []
+        while len(clients) < 3:
+            clients.append(await Client.connect(port))
+            clients[-1].send(*[query] * 400)
+            async with asyncio.timeout(20):
+                while not (new := tcp._stalled.keys() - set(stalled)):
+                    await asyncio.sleep(0)
+            stalled += new
+        assert len(tcp.connections) == 2
+        assert stalled[2] in tcp.connections
+        for _ in range(400):
+            assert len(await clients[2].receive()) > 48_000
+        assert stalled[2] not in tcp._stalled
+        for client in clients:
+            await client.close()
+
+
 async def test_when_there_are_too_many_the_longest_idle_one_goes(server: Any) -> None:
     async with listening(server, max_connections=3) as (tcp, port):
         clients = [await Client.connect(port) for _ in range(3)]
