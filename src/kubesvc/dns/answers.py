@@ -14,6 +14,8 @@ _NAMES_IN_DATA = {
 # RRSIG, NSEC, NSEC3: sent only to those who asked for DNSSEC.
 _RRSIG = 46
 _PROOFS = frozenset((_RRSIG, 47, 50))
+# Five numbers behind the two names.
+_SOA_TIMERS = 20
 MAX_CHAIN = 16
 
 
@@ -47,7 +49,8 @@ def read_answer(message: bytes, *, identifier: int, question: bytes, by_udp: boo
         raise BadMessage("an answer to another question")
     if header.flags & wire.FLAG_TC or (by_udp and echoed != question):
         raise AskByTcp("answer is cut, or spelled differently")
-    records = [(raw.section, _record(message, raw)) for raw in wire.read_records(message, at, header)]
+    raws = [raw for raw in wire.read_records(message, at, header) if raw.class_ == wire.IN]
+    records = [(raw.section, _record(message, raw)) for raw in raws]
     extended = next((r.ttl >> 24 for r in wire.read_records(message, at, header) if r.type == Type.OPT), 0)
     rcode = extended << 4 | header.flags & 0xF
     name, qtype = question[:-4].lower(), int.from_bytes(question[-4:-2], "big")
@@ -87,8 +90,8 @@ def _record(message: bytes, raw: wire.RawRecord) -> Record:
     for _ in range(names):
         name, at = wire.read_name(message, at)
         rdata += name
-    if at > end or (raw.type == Type.SOA and end - at != 20):
-        raise BadMessage("record data runs over its end")
+    if end - at != (_SOA_TIMERS if raw.type == Type.SOA else 0):
+        raise BadMessage("record data does not end where it should")
     return Record(raw.owner.lower(), raw.type, ttl, rdata + message[at:end])
 
 
@@ -102,6 +105,8 @@ def _belonging(records: list[Record], name: bytes, qtype: int) -> list[Record]:
         chain.append(alias)
         name = alias.rdata.lower()
     owners = {r.owner for r in chain} | {name}
+    if qtype == Type.ANY:
+        return [r for r in records if r.owner == name]
     signatures = [r for r in records if r.owner in owners and r.type == _RRSIG and qtype != _RRSIG]
     return chain + [r for r in records if r.owner == name and r.type == qtype] + signatures
 
@@ -109,4 +114,4 @@ def _belonging(records: list[Record], name: bytes, qtype: int) -> list[Record]:
 def _covers(zone: bytes, name: bytes, answers: list[Record]) -> bool:
     """Whether a zone's SOA can speak for the asked name or for the end of its chain."""
     last = answers[-1].rdata.lower() if answers and answers[-1].type == Type.CNAME else name
-    return last.endswith(zone)
+    return wire.is_within(last, zone)

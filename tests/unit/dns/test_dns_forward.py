@@ -141,6 +141,34 @@ async def test_a_cut_or_respelled_answer_is_asked_for_by_tcp(change: str) -> Non
     assert resolution.answers[0].rdata[3] in ((1,) if change == "cut" else (1, 66))
 
 
+def test_any_is_answered_with_everything_at_the_name() -> None:
+    query = dns.message.make_query("example.com", "ANY", id=7, use_edns=True)
+    reply = answer_to(
+        query, "example.com. 60 IN A 192.0.2.7", "example.com. 60 IN TXT x", "b.example. 9 IN A 192.0.2.8"
+    )
+    question = NAME + wire.pack16(Type.ANY, wire.IN)
+    said = read_answer(reply.to_wire(), identifier=7, question=question, by_udp=True)
+    assert [record.type for record in said.answers] == [Type.A, Type.TXT]
+
+
+@pytest.mark.parametrize("type_", [Type.CNAME, Type.NS, Type.PTR, Type.MX, Type.SRV])
+def test_data_that_goes_on_behind_its_name_is_no_answer(type_: Type) -> None:
+    question = NAME + wire.pack16(type_, wire.IN)
+    before = {Type.MX: b"\0\1", Type.SRV: bytes(6)}.get(type_, b"")
+    head = wire.pack16(7) + wire.header_bytes(wire.FLAG_QR, answers=1)
+    right, wrong = (wire.encode_record(NAME, type_, 60, before + NAME + rest) for rest in (b"", b"more"))
+    assert read_answer(head + question + right, identifier=7, question=question, by_udp=True).answers
+    with pytest.raises(BadMessage):
+        read_answer(head + question + wrong, identifier=7, question=question, by_udp=True)
+
+
+def test_records_of_another_class_are_left_out() -> None:
+    question = NAME + wire.pack16(Type.A, wire.IN)
+    record = NAME + wire.pack16(Type.A, 3) + wire.pack32(60) + wire.pack16(4) + bytes(4)
+    message = wire.pack16(7) + wire.header_bytes(wire.FLAG_QR, answers=1) + question + record
+    assert read_answer(message, identifier=7, question=question, by_udp=True).answers == ()
+
+
 async def test_silence_and_closed_ports_are_told_apart_from_answers() -> None:
     async with fake(lambda _: []) as (_, silent):
         with pytest.raises(UpstreamFailed, match="no answer within"):
