@@ -75,6 +75,11 @@ class Feed:
         for informer in self._informers:
             await informer.synced.wait()
 
+    @property
+    def is_synced(self) -> bool:
+        """Whether everything that was there at the start has been handed on."""
+        return all(informer.synced.is_set() for informer in self._informers)
+
     def replay(self, take: Take) -> None:
         """Hand everything known to `take`: a newcomer's first contents."""
         keep, self._take = self._take, take

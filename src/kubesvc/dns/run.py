@@ -104,7 +104,8 @@ class Server:
         watch = Watch(options, self.answering, self._client)
         task = group.create_task(watch.run(), name="watch")
         try:
-            if self.answering.ready:
+            # Not whether all answer: a worker that is just being replaced does not make the others' names unknown.
+            if self._watch.feed.is_synced:
                 await _synced(watch)
             old = self._use(watch)
             try:

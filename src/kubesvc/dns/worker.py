@@ -80,8 +80,12 @@ class Worker:
             self._closed.set()
             self._filled.set()
             return
-        for message in self._deframer.feed(data):
-            self._obey(control.to_worker.decode(message))
+        # Taken out of the buffer first: one that cannot be followed must not stand there for ever.
+        for body in list(self._deframer.feed(data)):
+            try:
+                self._obey(control.to_worker.decode(body))
+            except Exception as err:
+                _log.error("message not followed", exc=err)
 
     def _obey(self, message: control.ToWorker) -> None:
         if isinstance(message, control.Rows):

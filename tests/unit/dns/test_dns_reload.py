@@ -8,6 +8,7 @@ import socket
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -18,9 +19,10 @@ from tests.unit.dns.running import DEADLINE, WEB, Running, children, free_port, 
 
 from kubesvc.client.rest import Client
 from kubesvc.dns.answering import make_responder, succeed_responder
+from kubesvc.dns.following import Follower
 from kubesvc.dns.options import DnsOptions
-from kubesvc.dns.rows import NamespaceRow
-from kubesvc.dns.run import run
+from kubesvc.dns.rows import NamespaceRow, ServiceRow, unpack
+from kubesvc.dns.run import Server, run
 from kubesvc.testing.builders import namespace, pod, service
 from kubesvc.testing.local import LocalTransport
 
@@ -364,3 +366,38 @@ async def test_a_config_map_that_is_wrong_does_not_keep_the_server_from_starting
                 return await server.answers("web.default.svc.corp.example") == ["10.96.0.7"]
 
             await until(followed)
+
+
+class Replaced:
+    """Answers like a crew of which a worker has just died; knows what it would be filled with at a change."""
+
+    ready = False
+
+    def __init__(self, options: DnsOptions, *, serial: int, replay: Callable[[Callable[[bytes], None]], None]) -> None:
+        self.replay = replay
+        self.filled: list[bytes] = []
+
+    async def run(self) -> None:
+        await asyncio.Event().wait()
+
+    async def change(self, options: DnsOptions, *, fresh: bool) -> None:
+        self.replay(self.filled.append)
+
+    def take(self, packed: bytes) -> None: ...
+
+    def finish_loading(self) -> None: ...
+
+
+async def test_another_watch_takes_over_complete_while_a_worker_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kubesvc.dns.run.InProcess", Replaced)
+    api = LocalTransport(namespace("default"), service("web", cluster_ip="10.96.0.7"))
+    options = DnsOptions(health_port=0, ready_port=0, metrics_port=0)
+    server = Server(Follower(options), Client(api))
+    assert isinstance(server.answering, Replaced)
+    with suppress(asyncio.CancelledError):
+        async with asyncio.TaskGroup() as group:
+            server.start(group)
+            await server._watch.feed.synced()
+            await server._change(replace(options, pods="verified"), group)
+            assert any(isinstance(unpack(row), ServiceRow) for row in server.answering.filled)
+            raise asyncio.CancelledError
