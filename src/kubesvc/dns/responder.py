@@ -159,8 +159,15 @@ class Responder:
             return None
         finding = find(self.view, name, qtype)
         if self._autopath and not finding.exists and finding.zone == self.view.domain:
-            return self._walk(name, qtype, finding)
-        return finding
+            finding = self._walk(name, qtype, finding)
+        return self._with_hosts(finding, qtype) if finding.chase else finding
+
+    def _with_hosts(self, finding: Finding, qtype: int) -> Finding:
+        """What a name of ours leads to may be one of the fixed names."""
+        fixed = self._hosts.find(finding.chase, qtype)
+        if fixed is None:
+            return finding
+        return finding._replace(exists=True, records=finding.records + fixed, chase=b"")
 
     def _walk(self, name: bytes, qtype: int, denied: Finding) -> Finding:
         """What the rest of the client's search list leads to, if that can be said here."""

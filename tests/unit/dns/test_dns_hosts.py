@@ -2,10 +2,13 @@
 
 from typing import Any
 
+import dns.message
+
 from kubesvc.dns import wire
 from kubesvc.dns.hosts import Hosts
 from kubesvc.dns.responder import Pending, Responder
 from kubesvc.dns.rewrite import Rewrite, rewritten
+from kubesvc.dns.rows import ServiceRow
 from kubesvc.dns.view import View
 from kubesvc.testing.builders import service
 
@@ -33,6 +36,19 @@ def test_new_hosts_are_in_the_next_answer(server: Any) -> None:
     assert server.ask("node-a.example").rcode == "NOERROR"
     server.responder.use_hosts(Hosts(""))
     assert server.ask("node-a.example").rcode == "NXDOMAIN"
+
+
+def test_what_an_external_name_leads_to_may_be_a_fixed_name() -> None:
+    responder = Responder(View(), forwarded=[(wire.ROOT, ())])
+    responder.synced = True
+    responder.apply(ServiceRow("default", "node", external_name="node-a.example"))
+    query = wire.encode_query(7, wire.name_from_text("node.default.svc.cluster.local"), wire.Type.A)
+    assert isinstance(responder.answer(query), Pending)
+    responder.use_hosts(Hosts("10.0.0.1 node-a.example"))
+    for _ in range(2):
+        reply = responder.answer(query)
+        assert isinstance(reply, bytes)
+        assert [str(rrset[0]) for rrset in dns.message.from_wire(reply).answer] == ["node-a.example.", "10.0.0.1"]
 
 
 def test_hosts_are_known_before_the_cluster_is(server: Any) -> None:
