@@ -96,6 +96,7 @@ class Connection(asyncio.Protocol):
         self._buffer = bytearray()
         self._transport: asyncio.Transport | None = None
         self._unanswered = 0
+        self._asks_no_more = False
         self._writable = True
         self._way = Way.TCP4
         self.last_question = asyncio.get_running_loop().time()
@@ -118,6 +119,7 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """Stay half open while answers are still to come."""
+        self._asks_no_more = True
         return self._unanswered > 0
 
     def pause_writing(self) -> None:
@@ -197,6 +199,8 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.write(len(reply).to_bytes(2, "big") + reply)
             self._answer_buffered()
+        if self._transport is not None and self._asks_no_more and self._writable and not self._unanswered:
+            self._transport.close()
 
     def _pace(self) -> None:
         """Stop reading while the client is behind with its own answers."""

@@ -173,6 +173,19 @@ async def test_questions_too_many_for_the_upstreams_are_refused_once_each(server
         await client.close()
 
 
+async def test_a_client_that_asks_no_more_is_let_go_with_its_last_answer(server: Any) -> None:
+    server.responder = Responder(View(Policy()), forwarded=[(wire.ROOT, [])])
+    server.responder.synced = True
+    foreign = dns.message.make_query("www.example.org", "A").to_wire()
+    async with listening(server, max_pending=0, idle_seconds=3600) as (_, port):
+        client = await Client.connect(port)
+        client.send(foreign, foreign)
+        client.writer.write_eof()
+        assert [(await client.receive())[:2] for _ in range(2)] == [foreign[:2]] * 2
+        assert await client.is_closed_by_the_server()
+        await client.close()
+
+
 async def test_a_client_that_asks_and_does_not_read_is_not_read_from(server: Any) -> None:
     addresses = [f"10.1.{n // 250}.{n % 250 + 1}" for n in range(3000)]
     server.put(service("many", cluster_ip="None"), endpoint_slice("many", *addresses))
