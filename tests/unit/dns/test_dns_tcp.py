@@ -177,7 +177,13 @@ async def test_a_client_that_asks_no_more_is_let_go_with_its_last_answer(server:
     server.responder = Responder(View(Policy()), forwarded=[(wire.ROOT, [])])
     server.responder.synced = True
     foreign = dns.message.make_query("www.example.org", "A").to_wire()
-    async with listening(server, max_pending=0, idle_seconds=3600) as (_, port):
+
+    async def late(pending: Pending) -> bytes:
+        await asyncio.sleep(0.1)  # by then the client's end is known
+        return bytes(server.responder.give_up(pending))
+
+    async with listening(server, max_pending=9, idle_seconds=3600) as (tcp, port):
+        tcp.forwarder._forward = late
         client = await Client.connect(port)
         client.send(foreign, foreign)
         client.writer.write_eof()
