@@ -110,6 +110,7 @@ def _ensure_router(topology: Topology) -> None:
         route.route_replace(str(topology.pool), kind="unreachable")
         route.route_replace(str(SERVICE_CIDR), kind="unreachable")
         _set_sysctl("net/ipv4/ip_forward", "1")
+        _refuse_at_once()
         # Spread connections, not clients, over the nodes of a load-balancer address.
         _set_sysctl("net/ipv4/fib_multipath_hash_policy", "1")
 
@@ -130,6 +131,7 @@ def _ensure_node(topology: Topology, node: NodeSite) -> None:
         route.link_set(_NODE_LINK, up=True)
         route.route_replace("default", via=str(topology.router_address))
         _set_sysctl("net/ipv4/ip_forward", "1")
+        _refuse_at_once()
 
 
 def _ensure_host(topology: Topology) -> None:
@@ -167,6 +169,11 @@ def _opened(name: str) -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def _refuse_at_once() -> None:
+    """Tell every sender that there is no way, not six and then one a second: the others would wait a second."""
+    _set_sysctl("net/ipv4/icmp_ratelimit", "0")
 
 
 def _set_sysctl(name: str, value: str) -> None:

@@ -23,6 +23,7 @@ from kubesvc.cluster.ledger import Ledger, StateDirectory
 from kubesvc.cluster.topology import CLUSTER_DNS, CLUSTER_DOMAIN, NodeSite
 from kubesvc.linux import netns
 
+_DNS_SLICES = "/apis/discovery.k8s.io/v1/namespaces/kube-system/endpointslices?labelSelector=kubernetes.io/service-name%3Dkube-dns"
 _INTERVAL = 0.01
 _PROBE_NAME = f"kubernetes.default.svc.{CLUSTER_DOMAIN}"
 
@@ -95,6 +96,7 @@ def wait_until_ready(
         _until(lambda: wanted <= _ready_nodes(probe), deadline, alive, "not every node is ready")
         stage("nodes")
         try:
+            _until(lambda: _has_dns(probe), deadline, alive, "the cluster DNS is not ready")
             _wait_for_dns(ledger.topology.nodes, deadline, alive)
         except NotReady as err:
             reason = _last_warning(probe)
@@ -132,6 +134,16 @@ def _ready_nodes(probe: ApiProbe) -> set[str]:
 def _is_node_ready(node: dict[str, Any]) -> bool:
     conditions = node.get("status", {}).get("conditions") or []
     return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+
+
+def _has_dns(probe: ApiProbe) -> bool:
+    """Whether it has a ready endpoint. Asking any sooner would not only be in vain: a node is told of five packets
+    without a way, and then of one a second (Linux' ip_error), and the DNS's first connections need these words."""
+    body = probe.get(_DNS_SLICES, timeout=2.0)
+    slices: list[dict[str, Any]] = json.loads(body).get("items") or [] if body is not None else []
+    return any(
+        endpoint.get("conditions", {}).get("ready") for slice_ in slices for endpoint in slice_.get("endpoints") or []
+    )
 
 
 def _wait_for_dns(nodes: Sequence[NodeSite], deadline: float, alive: Callable[[], None]) -> None:

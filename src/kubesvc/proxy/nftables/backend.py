@@ -21,9 +21,8 @@ from kubesvc.proxy.nftables.chunks import OwnedChanges, chunks
 from kubesvc.proxy.nftables.compile import sticky_chains_in, too_many
 from kubesvc.proxy.nftables.compiler import Compiler, Full
 from kubesvc.proxy.nftables.elements import Changes, ElementKey, Value
-from kubesvc.proxy.nftables.layout import COMMENT, MARK, mark_of, replace_text, table_text
+from kubesvc.proxy.nftables.layout import COMMENT, MARK, mark_of, replace_text, table_text, trial_text
 from kubesvc.proxy.nftables.schema import from_kernel, set_types, to_kernel
-from kubesvc.proxy.nftables.sticky import sticky_name
 from kubesvc.proxy.nftables.syntax import TABLE, nft_family
 from kubesvc.proxy.nftables.watch import TableWatch
 from kubesvc.proxy.rules import RuleSettings
@@ -256,9 +255,8 @@ def _open_nft() -> Nft:
 
 def _try_table(nft: Nft, settings: RuleSettings) -> None:
     """Whether this machine can hold our rules at all, found out with a table that is not made."""
-    text = table_text(settings, [sticky_name(1, 1, local=False)])
     try:
-        nft.check(text.replace(TABLE, f"{TABLE}-trial"))
+        nft.check(trial_text(settings, f"{TABLE}-trial"))
     except NftError as err:
         reason = str(err).partition("\n")[0]
         raise BackendError(

@@ -41,7 +41,7 @@ from collections.abc import Iterable
 
 from kubesvc.proxy.model import Family
 from kubesvc.proxy.nftables import words
-from kubesvc.proxy.nftables.sticky import TRIES, sticky_chains
+from kubesvc.proxy.nftables.sticky import TRIES, sticky_chains, sticky_name
 from kubesvc.proxy.nftables.syntax import (
     PROTOCOLS,
     TABLE,
@@ -68,6 +68,13 @@ def table_text(settings: RuleSettings, sticky: Iterable[str] = ()) -> str:
     extra = dict.fromkeys(text for name in sticky for text in sticky_chains(settings.family, name))
     comment = f'  comment "{COMMENT}"'
     return table(settings.family, comment, *_body(settings), chain(mark_of(settings)), *extra)
+
+
+def trial_text(settings: RuleSettings, name: str) -> str:
+    """A table `name` with one chain of each kind that an old nftables or kernel does not know; quick to read."""
+    ip = nft_family(settings.family)
+    body = [*_maps(ip, settings), _picks(ip, 1), *sticky_chains(settings.family, sticky_name(1, 1, local=False))]
+    return table(settings.family, *body).replace(TABLE, name)
 
 
 def replace_text(settings: RuleSettings, sticky: Iterable[str] = (), marks: Iterable[str] = ()) -> str:
@@ -131,21 +138,24 @@ def _refusals(family: Family) -> list[str]:
 
 def _choice(ip: str) -> list[str]:
     """One chain per size, and the one that leads to it for the local list."""
-    chains = []
     sizes = [1 << (size_class - 1) for size_class in words.CLASSES]
-    for size in sizes:
-        tries = [size] * TRIES + [1] if size > 1 else [1, 1]
-        picks = (
-            f"meta l4proto {proto} dnat {ip} to {_LIST} . numgen random mod {mod} map @endpoints-{proto}"
-            for mod in tries
-            for proto in PROTOCOLS
-        )
-        chains.append(chain(f"cluster-{size}", *picks, "drop"))
+    chains = [_picks(ip, size) for size in sizes]
     chains += [chain(f"local-{size}", f"{_TO_LOCAL} goto cluster-{size}") for size in sizes]
     by_client = (f"meta priority set {_LIST}", "meta priority vmap @sticky", "drop")
     chains.append(chain("cluster-sticky", *by_client))
     chains.append(chain("local-sticky", _TO_LOCAL, *by_client))
     return chains
+
+
+def _picks(ip: str, size: int) -> str:
+    """The chain that chooses from a list of this many slots."""
+    tries = [size] * TRIES + [1] if size > 1 else [1, 1]
+    picks = (
+        f"meta l4proto {proto} dnat {ip} to {_LIST} . numgen random mod {mod} map @endpoints-{proto}"
+        for mod in tries
+        for proto in PROTOCOLS
+    )
+    return chain(f"cluster-{size}", *picks, "drop")
 
 
 def _dispatch(ip: str, settings: RuleSettings) -> list[str]:
