@@ -23,7 +23,10 @@ from kubesvc.cluster.ledger import Ledger, StateDirectory
 from kubesvc.cluster.topology import CLUSTER_DNS, CLUSTER_DOMAIN, NodeSite
 from kubesvc.linux import netns
 
-_DNS_SLICES = "/apis/discovery.k8s.io/v1/namespaces/kube-system/endpointslices?labelSelector=kubernetes.io/service-name%3Dkube-dns"
+_DNS_SLICES = (
+    "/apis/discovery.k8s.io/v1/namespaces/kube-system/endpointslices"
+    "?labelSelector=kubernetes.io/service-name%3Dkube-dns"
+)
 _INTERVAL = 0.01
 _PROBE_NAME = f"kubernetes.default.svc.{CLUSTER_DOMAIN}"
 
