@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
+from bench.parts.figures import figure
 
 from kubesvc.dns import wire
 
@@ -33,16 +34,6 @@ NAMESPACES = 50
 HEADLESS_EVERY = 5
 PORT, READY_PORT = 5300, 5301
 Document = dict[str, Any]
-
-
-def figure(name: str, value: float, unit: str, target: str) -> None:
-    """One line as the conventions have it; `target` such as "<= 12" or "" for none."""
-    line = f"figure {name} = {value:.4g} {unit}"
-    if target:
-        sign, bound = target.split()
-        met = value <= float(bound) if sign == "<=" else value >= float(bound)
-        line += f" target {target} {'met' if met else 'MISSED'}"
-    print(line, flush=True)
 
 
 # The cluster

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from bench.parts.figures import figure
 
 from kubesvc import __version__
 from kubesvc.api.resources import PODS, SERVICES
@@ -50,12 +51,6 @@ spec: {containers: [{name: client, image: kubesvc/host}]}
 """
 
 
-def figure(name: str, value: float, unit: str, target: float | None = None) -> None:
-    """One line that a person and a script can read."""
-    verdict = "" if target is None else f" target <= {target:g} {'met' if value <= target else 'MISSED'}"
-    print(f"figure {name} = {value:.4g} {unit}{verdict}", flush=True)
-
-
 def main() -> int:
     if os.geteuid() != 0:
         print("error: the lab's clusters need root\nhint:  sudo make bench-lab", file=sys.stderr)
@@ -75,9 +70,9 @@ def start_up() -> None:
     for _ in range(RUNS):
         for stage, seconds in one_start():
             stages.setdefault(stage, []).append(seconds)
-    targets = {"service_answering": 2.0}
+    targets = {"service_answering": "<= 2"}
     for stage, values in stages.items():
-        figure(f"lab.{stage}", statistics.median(values), "s", targets.get(stage))
+        figure(f"lab.{stage}", statistics.median(values), "s", targets.get(stage, ""))
     figure("lab.service_answering_worst", max(stages["service_answering"]), "s")
 
 
@@ -103,8 +98,8 @@ def memory() -> None:
         time.sleep(SETTLE_SECONDS)
         sizes = {name: proportional_memory(pid) / MIB for name, pid in members(cluster.name)}
     pods = sum(size for name, size in sizes.items() if name.startswith("kubesvc-pod"))
-    figure("lab.memory_pss", sum(sizes.values()) - pods, "MiB", 150)
-    figure("lab.memory_pss_with_dns_pod", sum(sizes.values()), "MiB", 150)
+    figure("lab.memory_pss", sum(sizes.values()) - pods, "MiB", "<= 150")
+    figure("lab.memory_pss_with_dns_pod", sum(sizes.values()), "MiB", "<= 150")
     for name, size in sorted(sizes.items(), key=lambda item: -item[1]):
         print(f"#   {size:6.1f} MiB {name}")
 
@@ -136,8 +131,8 @@ async def endpoints() -> None:
     finally:
         await asyncio.to_thread(cluster.down)
     for name, values in (("pod_enters_rules", entering), ("pod_leaves_rules", leaving)):
-        figure(f"lab.{name}_p50", statistics.median(values) * 1000, "ms", 100)
-        figure(f"lab.{name}_worst", max(values) * 1000, "ms", 100)
+        figure(f"lab.{name}_p50", statistics.median(values) * 1000, "ms", "<= 100")
+        figure(f"lab.{name}_worst", max(values) * 1000, "ms", "<= 100")
 
 
 async def sample_pods(cluster: Cluster, client: Client) -> tuple[list[float], list[float]]:

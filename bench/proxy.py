@@ -25,6 +25,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bench.parts import proxy_feed, proxy_path
+from bench.parts.figures import figure
 from bench.parts.proxy_kernel import Monitor, cpu_seconds, get, memory_mib, metric
 from bench.parts.proxy_processes import API_PORT, ENDPOINTS, HEALTH_PORT, METRICS_PORT, Feed, Proxy
 
@@ -40,16 +41,6 @@ PEER_BUDGET_SECONDS = 120.0
 PATHS = {"connect": "bare_connections", "request": "connections", "stream": "throughput"}
 """Bare ones are reset as soon as they are made: all that a rule costs and nothing else; the others carry a request."""
 SHORT = {"nftables": "nft", "iptables": "ipt"}
-
-
-def figure(name: str, value: float, unit: str, target: str = "") -> None:
-    """One line that a person and a script can read; `target` such as "<= 5"."""
-    line = f"figure {name} = {value:.4g} {unit}"
-    if target:
-        sign, bound = target.split()
-        met = value <= float(bound) if sign == "<=" else value >= float(bound)
-        line += f" target {target} {'met' if met else 'MISSED'}"
-    print(line, flush=True)
 
 
 class Loaded:

@@ -66,7 +66,7 @@ def parser_of(command: Command) -> argparse.ArgumentParser:
 
 def plain_switches(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> Iterator[str]:
     """`--flag=true` and `--flag=false`, as kubectl takes them, in argparse's words: the flag, its opposite, nothing."""
-    flags = {flag for action in parser._actions if action.nargs == 0 for flag in action.option_strings}  # noqa: SLF001
+    flags = {flag for action in parser._actions if action.nargs == 0 for flag in action.option_strings}  # noqa: SLF001 - as in completion
     rest = iter(arguments)
     for word in rest:
         flag, _, value = word.partition("=")

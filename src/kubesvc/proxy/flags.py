@@ -25,7 +25,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the proxy's flags to a parser."""
     parser.usage = "%(prog)s [FLAGS]"
     parser.epilog = _EPILOG
-    add = parser.add_argument_group("the API server and this node").add_argument
+    _add_sources(parser.add_argument_group("the API server and this node"))
+    _add_rules(parser.add_argument_group("which rules"))
+    _add_pages(parser.add_argument_group("what it tells"))
+    once = parser.add_argument_group("instead of serving")
+    switch(once, "--cleanup", "remove every rule of every mode, and exit")
+    switch(once, "--init-only", "set the sysctls that need privilege, and exit")
+    add_upstream_arguments(parser)
+
+
+def _add_sources(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
     add("--kubeconfig", type=Path, metavar="FILE", help="how to reach the API (default: the in-cluster configuration)")
     add(
         "--config",
@@ -34,8 +44,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a KubeProxyConfiguration v1alpha1 file, as kube-proxy has it; its fields count more than flags",
     )
     add("--hostname-override", default="", metavar="NAME", help="this node's name (default: the host's name)")
-    rules = parser.add_argument_group("which rules")
-    add = rules.add_argument
+
+
+def _add_rules(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
     add(
         "--proxy-mode",
         choices=[mode.value for mode in Mode],
@@ -71,7 +83,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="CIDR[,CIDR]",
         help="where node ports answer: ranges, or primary, localhost, all (default: primary; all in iptables mode)",
     )
-    switch(rules, "--masquerade-all", "masquerade everything sent to cluster addresses")
+    switch(group, "--masquerade-all", "masquerade everything sent to cluster addresses")
     add(
         "--iptables-masquerade-bit",
         type=int,
@@ -80,7 +92,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the mark's bit, 0 to 31, that asks for masquerading (default: %(default)s)",
     )
     switch(
-        rules,
+        group,
         "--iptables-localhost-nodeports",
         "node ports on 127.0.0.1 in iptables mode (default: true)",
         default=True,
@@ -99,8 +111,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DURATION",
         help="twice this long may an update wait before /livez fails (default: %(default)gs)",
     )
-    pages = parser.add_argument_group("what it tells")
-    add = pages.add_argument
+
+
+def _add_pages(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
     add(
         "--healthz-bind-address",
         default="0.0.0.0:10256",
@@ -113,16 +127,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="ADDRESS:PORT",
         help="/metrics, /proxyMode and /configz; empty: none (default: %(default)s)",
     )
-    switch(pages, "--endpoint-metrics", "count connections per endpoint in /metrics too, one series for each")
+    switch(group, "--endpoint-metrics", "count connections per endpoint in /metrics too, one series for each")
     switch(
-        pages,
+        group,
         "--traffic-bytes",
         "count bytes in /metrics too, per endpoint with --endpoint-metrics; uses nftables in every mode",
     )
-    once = parser.add_argument_group("instead of serving")
-    switch(once, "--cleanup", "remove every rule of every mode, and exit")
-    switch(once, "--init-only", "set the sysctls that need privilege, and exit")
-    add_upstream_arguments(parser)
 
 
 def options_from(args: argparse.Namespace) -> ProxyOptions:

@@ -204,9 +204,6 @@ class _Rule:
             close = self._tokens.index("}", end)
             options = {_literal(token) for token in self._tokens[end:close] if token != ","}
             return key[0] in options, close + 1
-        if self._tokens[end : end + 1] == [","]:
-            other, end = self._holds(key, self._tokens[end + 1], end + 2)
-            return other or key[0] == _literal(operand), end
         if operand.startswith("@"):
             return self._engine.contains(operand[1:], key), end
         if isinstance(key[0], str) and "/" in operand:
@@ -269,8 +266,6 @@ class _Rule:
                 return "local" if packet.destination in self._engine.local_addresses else "other"
             case ["ct", "status", *_]:
                 return "dnat" if packet.translated else ""
-            case ["ct", "state", *_]:
-                return "new"
         raise ValueError(f"not understood: {' '.join(self._tokens)!r} at {self._tokens[at]!r}")
 
 
